@@ -1,0 +1,229 @@
+"""Batch normalisation as a bijector, with its log-determinant."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfp_realnvp.bijectors.bijector import Bijector
+from tfp_realnvp.bijectors.call_arguments import is_training
+
+
+class BatchNormalization(Bijector):
+    """Normalises each channel of data by statistics of the batch; `forward` undoes it.
+
+    With one mean `m` and variance `v` a channel, taken over batch and space, and `b`
+    the mask (1 where an element passes through unchanged, absent: 0 everywhere),
+
+    ```none
+    inverse(x) = b x + (1 - b) ((x - m) / sqrt(v + epsilon) exp(log_gamma) + beta)
+    log|det dz/dx| = sum((1 - b) (log_gamma - log(v + epsilon) / 2))
+    ```
+
+    `inverse` uses the statistics of its batch while training, and moves the moving ones;
+    everything else uses the moving ones, so that outside training this is an exact
+    bijection of each event alone. In training the log-determinant takes the batch's
+    statistics for constants (it is not that of the map of the whole batch), while
+    gradients flow through them.
+
+    With a mask the statistics are those of `(1 - b) x`, zeros included, as in the
+    authors' released code: a channel half kept, of mean `mu` and variance `s2` on
+    its changed half, has `m = mu / 2` and `v = s2 / 2 + mu^2 / 4`. Channels that the mask
+    keeps everywhere have no variables.
+
+    With `use_running_average` training normalises by the mixture of running and
+    batch statistics `m = momentum stop_gradient(moving) + (1 - momentum) batch`, which
+    then are the moving ones: more robust when batches are very small.
+
+    #### Examples
+
+    >>> import tensorflow as tf, tfp_realnvp as rnvp
+    >>> bijector = rnvp.BatchNormalization((2,))
+    >>> z = bijector.inverse(tf.constant([[1.0, 2.0], [3.0, 6.0]]), training=True)
+    >>> z.numpy().round(2).tolist()
+    [[-1.0, -1.0], [1.0, 1.0]]
+
+    #### References
+    Dinh et al. (2017), section 3.7, equations 17 and 18, and appendix E.
+    """
+
+    def __init__(
+        self,
+        event_shape,
+        mask=None,
+        center=True,
+        scale=True,
+        momentum=0.9,
+        epsilon=1e-4,
+        use_running_average=False,
+        layer=None,
+        dtype=None,
+        validate_args=False,
+        name="batch_normalization",
+    ):
+        """Creates the bijector and its variables.
+
+        Args:
+          event_shape: Shape of one event, channels last. Spatial sides may be None
+            where there is no mask.
+          mask: Boolean array that broadcasts to `event_shape`, True where an element
+            passes through unchanged, or None.
+          center: Python `bool`, whether `beta` is learned.
+          scale: Python `bool`, whether `log_gamma` is learned.
+          momentum: Python `float` in [0, 1), share of the old value in the moving
+            statistics (the paper's rho).
+          epsilon: Python `float` > 0, added to variances.
+          use_running_average: Python `bool`, the variant of appendix E.
+          layer: The `layer` of another instance, to share its variables (as `copy` does).
+          dtype: `tf.DType` of events and variables. None: variables are of Keras's
+            `floatx` and events must be so too.
+          validate_args: Python `bool`; shapes are checked in any case.
+          name: Python `str`.
+
+        Raises:
+          ValueError: if `event_shape` has no known last side, `mask` does not fit it or
+            leaves nothing to normalise, or a number is out of range.
+          TypeError: if `mask` is not boolean.
+        """
+        parameters = dict(locals())
+        self._event_shape, self._mask = _checked(event_shape, mask)
+        changed = True if self._mask is None else ~self._mask
+        changed = np.broadcast_to(changed, [side or 1 for side in self._event_shape])
+        self._changed_positions = changed.reshape(-1, changed.shape[-1]).sum(axis=0)
+        self._channels = np.flatnonzero(self._changed_positions)
+        if not 0 <= momentum < 1:
+            raise ValueError(f"`momentum` must lie in [0, 1); got {momentum}.")
+        if not epsilon > 0:
+            raise ValueError(f"`epsilon` must be positive; got {epsilon}.")
+        with tf.name_scope(name) as name:
+            if layer is None:
+                layer = ChannelVariables(center=center, scale=scale, dtype=tf.as_dtype(dtype or keras.config.floatx()).name)
+                layer.build((None, self._channels.size))
+            self._layer = parameters["layer"] = layer
+            self._momentum, self._epsilon = momentum, epsilon
+            self._use_running_average = use_running_average
+            super().__init__(
+                layers=[layer],
+                forward_min_event_ndims=self._event_shape.rank,
+                dtype=tf.as_dtype(layer.variable_dtype),
+                validate_args=validate_args,
+                parameters=parameters,
+                name=name,
+            )
+
+    @property
+    def layer(self):
+        """Keras layer that holds `moving_mean`, `moving_variance`, `beta` and `log_gamma`."""
+        return self._layer
+
+    def _forward_and_log_det(self, x, training, conditional_input):
+        self._check_event(x)
+        shift, mean, log_scale = self._affine(self._layer.moving_mean, self._layer.moving_variance)
+        y = (x - shift) * tf.exp(-log_scale) + mean
+        return self._where_changed(y, x), -self._log_det(log_scale, x)
+
+    def _inverse_and_log_det(self, y, training, conditional_input):
+        self._check_event(y)
+        moments = self._layer.moving_mean, self._layer.moving_variance
+        if is_training(training) and self._layer.trainable:
+            moments = self._batch_moments(y)
+        shift, mean, log_scale = self._affine(*moments)
+        x = (y - mean) * tf.exp(log_scale) + shift
+        return self._where_changed(x, y), self._log_det(log_scale, y)
+
+    def _affine(self, mean, variance):
+        """The normalisation as a shift, the mean and a log-scale, one of each a channel."""
+        mean, variance = tf.convert_to_tensor(mean), tf.convert_to_tensor(variance)
+        log_scale = -0.5 * tf.math.log(variance + self._epsilon)
+        if self._layer.log_gamma is not None:
+            log_scale += self._layer.log_gamma
+        shift = tf.zeros_like(mean) if self._layer.beta is None else tf.convert_to_tensor(self._layer.beta)
+        return [self._at_all_channels(v) for v in (shift, mean, log_scale)]
+
+    def _at_all_channels(self, vector):
+        """Zero for the channels that have no variables."""
+        channels = self._event_shape[-1]
+        if self._channels.size == channels:
+            return vector
+        return tf.scatter_nd(self._channels[:, None], vector, [channels])
+
+    def _batch_moments(self, y):
+        """Mean and variance to normalise `y` by while training; moves the moving ones."""
+        changed = self._where_changed(y, tf.zeros_like(y))
+        axes = tf.range(tf.rank(y) - 1) if y.shape.rank is None else list(range(y.shape.rank - 1))
+        mean = tf.reduce_mean(changed, axes)
+        variance = tf.reduce_mean(tf.math.squared_difference(changed, mean), axes)
+        if self._channels.size < self._event_shape[-1]:
+            mean, variance = tf.gather(mean, self._channels), tf.gather(variance, self._channels)
+        moving_mean = self._moved(self._layer.moving_mean, mean)
+        moving_variance = self._moved(self._layer.moving_variance, variance)
+        self._layer.moving_mean.assign(tf.stop_gradient(moving_mean))
+        self._layer.moving_variance.assign(tf.stop_gradient(moving_variance))
+        return (moving_mean, moving_variance) if self._use_running_average else (mean, variance)
+
+    def _moved(self, moving, batch):
+        return self._momentum * tf.stop_gradient(tf.convert_to_tensor(moving)) + (1 - self._momentum) * batch
+
+    def _where_changed(self, changed, unchanged):
+        return changed if self._mask is None else tf.where(self._mask, unchanged, changed)
+
+    def _log_det(self, log_scale, x):
+        """Sum over the changed elements of an event, of the batch's shape."""
+        ndims = self._event_shape.rank
+        if self._event_shape.is_fully_defined():
+            positions = tf.constant(self._changed_positions, log_scale.dtype)
+        else:
+            shape = tf.shape(x)
+            positions = tf.cast(tf.reduce_prod(shape[tf.size(shape) - ndims : -1]), log_scale.dtype)
+        log_det = tf.reduce_sum(positions * log_scale)
+        return tf.ones_like(x[(..., *[0] * ndims)]) * log_det
+
+    def _check_event(self, x):
+        event = x.shape[-self._event_shape.rank :]
+        if not event.is_compatible_with(self._event_shape):
+            raise ValueError(f"`{self.name}` is for events of shape {self._event_shape}; got {event}.")
+
+
+@keras.saving.register_keras_serializable("tfp_realnvp")
+class ChannelVariables(keras.layers.Layer):
+    """The variables of a batch normalisation, one of each a channel."""
+
+    def __init__(self, center, scale, **kwargs):
+        super().__init__(**kwargs)
+        self.center, self.scale = center, scale
+        self.beta = self.log_gamma = None
+
+    def build(self, input_shape):
+        def weight(name, initializer, **kwargs):
+            return self.add_weight(
+                shape=input_shape[-1:], name=name, initializer=initializer, autocast=False, **kwargs
+            )
+
+        self.moving_mean = weight("moving_mean", "zeros", trainable=False, aggregation="mean")
+        self.moving_variance = weight("moving_variance", "ones", trainable=False, aggregation="mean")
+        self.beta = weight("beta", "zeros") if self.center else None
+        self.log_gamma = weight("log_gamma", "zeros") if self.scale else None
+
+    def get_config(self):
+        return {**super().get_config(), "center": self.center, "scale": self.scale}
+
+
+def _checked(event_shape, mask):
+    shape = tf.TensorShape(event_shape)
+    if not shape.rank or shape[-1] is None:
+        raise ValueError(f"`event_shape` needs a known last side (channels); got {event_shape}.")
+    if mask is None:
+        return shape, None
+    mask = np.asarray(mask)
+    if mask.dtype != bool:
+        raise TypeError(f"`mask` must be boolean; got dtype {mask.dtype}.")
+    if not shape.is_fully_defined():
+        raise ValueError(f"`event_shape` must be fully known where there is a `mask`; got {event_shape}.")
+    try:
+        fits = np.broadcast_shapes(mask.shape, shape) == tuple(shape)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"`mask` must broadcast to `event_shape` {tuple(shape)}; got shape {mask.shape}.")
+    if mask.all():
+        raise ValueError("`mask` leaves nothing to normalise: it is True everywhere.")
+    return shape, mask

@@ -1,0 +1,131 @@
+"""The base of our bijectors: a value and its log-determinant in one pass."""
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfp_realnvp.bijectors.layer_variables import LayerVariables
+from tfp_realnvp.bijectors.memory import Memory
+
+tfb = tfp.bijectors
+
+
+class Bijector(tfb.Bijector):
+    """A `tfb.Bijector` whose value and log-determinant come from one evaluation.
+
+    A subclass implements
+
+    ```none
+    _forward_and_log_det(x, training, conditional_input) -> y, log|det dy/dx|
+    _inverse_and_log_det(y, training, conditional_input) -> x, log|det dx/dy|
+    ```
+
+    where a log-determinant has the shape of the batch, that is of `x` without the
+    `forward_min_event_ndims` last axes. All of TFP's methods then take the call
+    arguments
+
+    * `training`: Python `bool` or None (the default): follow the Keras call context,
+      and do not train outside of one;
+    * `conditional_input`: `Tensor` or None.
+
+    A log-determinant asked for right after its value, by the same tensor (as
+    `log_prob` and `experimental_sample_and_log_prob` do, through any `tfb.Chain`),
+    costs no second evaluation. Values asked for again are always computed anew: unlike
+    stock bijectors, `b.inverse(b.forward(x))` inverts. One rule follows in eager mode:
+    do not change variables between `x = b.inverse(y)` and the log-determinant at `y`
+    that belongs to it, while `x` is kept; the log-determinant is that of the pass
+    which gave `x`. A stock `tfb.Chain` around our bijectors still has TFP's own cache:
+    `chain.inverse(y)` with the same tensor `y` gives the tensor it gave before as long as
+    that is kept, whatever happened to the variables; ask at `tf.identity(y)`.
+    """
+
+    _TF_MODULE_IGNORED_PROPERTIES = tfb.Bijector._TF_MODULE_IGNORED_PROPERTIES.union(
+        ("_memory", "_layers")
+    )
+
+    def __init__(self, *, layers=(), **kwargs):
+        """Args: layers: Keras layers whose variables are the bijector's; the rest as in TFP."""
+        self._layers = self._no_dependency(tuple(layers))
+        self._layer_variables = LayerVariables(self._layers)
+        self._memory = Memory()
+        for i, layer in enumerate(self._layers):
+            setattr(self, f"_layer_{i}", layer)  # What tf.train.Checkpoint follows.
+        super().__init__(**kwargs)
+
+    @property
+    def layers(self):
+        """Tuple of the Keras layers this bijector owns."""
+        return self._layers
+
+    @property
+    def takes_condition(self):
+        """Python `bool`, whether `conditional_input` has an effect."""
+        return False
+
+    @classmethod
+    def _parameter_properties(cls, dtype):
+        return {}
+
+    def _get_parameterization(self):
+        return id(self)  # Equal arguments do not make equal variables.
+
+    def _forward(self, x, training=None, conditional_input=None):
+        arguments = (training, conditional_input)
+        found = self._memory.find(arguments, x=x) if _on_the_way_to_a_log_det() else None
+        if found is None:
+            y, fldj = self._forward_and_log_det(x, training, conditional_input)
+            y = tf.identity(y) if y is x else y
+            self._memory.keep_forward(x, y, fldj, arguments)
+            return y
+        return found[1]
+
+    def _inverse(self, y, training=None, conditional_input=None):
+        arguments = (training, conditional_input)
+        found = self._memory.find(arguments, y=y) if _on_the_way_to_a_log_det() else None
+        if found is None:
+            x, ildj = self._inverse_and_log_det(y, training, conditional_input)
+            x = tf.identity(x) if x is y else x
+            self._memory.keep_inverse(x, y, -ildj, arguments)
+            return x
+        return found[0]
+
+    def _forward_log_det_jacobian(self, x, training=None, conditional_input=None):
+        found = self._memory.take((training, conditional_input), x=x)
+        if found is None:
+            return self._forward_and_log_det(x, training, conditional_input)[1]
+        return found[2]
+
+    def _inverse_log_det_jacobian(self, y, training=None, conditional_input=None):
+        found = self._memory.take((training, conditional_input), y=y)
+        if found is None:
+            return self._inverse_and_log_det(y, training, conditional_input)[1]
+        return -found[2]
+
+
+class _NoCache:
+    """What `tfb.Bijector` asks of its cache, remembering nothing; see `memory.py`."""
+
+    def __init__(self, bijector=None):
+        self._bijector = bijector
+
+    def __get__(self, bijector, bijector_class=None):
+        return _NoCache(bijector)
+
+    def forward(self, x, **kwargs):
+        return self._bijector._forward(x, **kwargs)
+
+    def inverse(self, y, **kwargs):
+        return self._bijector._inverse(y, **kwargs)
+
+    def forward_attributes(self, x, **kwargs):
+        return {}
+
+    def inverse_attributes(self, y, **kwargs):
+        return {}
+
+
+Bijector._cache = _NoCache()
+
+
+def _on_the_way_to_a_log_det():
+    """Whether a log-determinant asks for this value, as a chain's does of its members."""
+    return "log_det_jacobian" in tf.get_current_name_scope()

@@ -1,0 +1,87 @@
+"""Call arguments on their way: through stock chains, and from Keras's call context."""
+
+import keras
+import tensorflow as tf
+
+from tfp_realnvp.bijectors.bijector import Bijector
+
+
+def bijector_kwargs(bijector, training=None, conditional_input=None):
+    """Builds the keyword arguments that reach our bijectors inside any composition.
+
+    A `tfb.Chain` routes keyword arguments by the names of its members, and ignores a
+    name it does not know. This builds that (nested) dictionary.
+
+    Args:
+      bijector: Any `tfb.Bijector`: one of ours, a `tfb.Chain` with some of ours in it,
+        a `tfb.Invert` of either.
+      training: Python `bool` or None, for every bijector of ours.
+      conditional_input: `Tensor` or None, for those that take a condition.
+
+    Returns:
+      Dictionary for `bijector.forward(x, **kwargs)` and the other methods of `bijector`,
+      and for `distribution.log_prob(x, bijector_kwargs=kwargs)`.
+
+    Raises:
+      ValueError: if there is a `conditional_input` and nothing takes it, or if two
+        members of a chain that need different arguments have the same name.
+      TypeError: if `bijector` is no bijector or `training` no Python `bool`.
+    """
+    check_training(training)
+    if conditional_input is not None and not takes_condition(bijector):
+        raise ValueError(
+            f"`conditional_input` was given, but nothing in `bijector` takes a condition: {bijector}."
+        )
+    return member_kwargs(bijector, training, conditional_input)
+
+
+def member_kwargs(bijector, training, conditional_input):
+    """`bijector_kwargs` for a member of a composition, which need not take a condition."""
+    if isinstance(bijector, Bijector):
+        kwargs = {} if training is None else {"training": training}
+        if conditional_input is not None and bijector.takes_condition:
+            kwargs["conditional_input"] = conditional_input
+        return kwargs
+    if hasattr(bijector, "bijectors"):
+        by_name = {}
+        for member in tf.nest.flatten(bijector.bijectors):
+            kwargs = member_kwargs(member, training, conditional_input)
+            if by_name.setdefault(member.name, kwargs) != kwargs:
+                raise ValueError(
+                    f"Two members of `{bijector.name}` are called `{member.name}` and need different "
+                    "arguments; give them distinct names."
+                )
+        return {name: kwargs for name, kwargs in by_name.items() if kwargs}
+    if hasattr(bijector, "bijector"):
+        return member_kwargs(bijector.bijector, training, conditional_input)
+    return {}
+
+
+def takes_condition(bijector):
+    """Whether `conditional_input` has an effect on any part of `bijector`."""
+    if isinstance(bijector, Bijector):
+        return bijector.takes_condition
+    if hasattr(bijector, "bijectors"):
+        return any(takes_condition(b) for b in tf.nest.flatten(bijector.bijectors))
+    return hasattr(bijector, "bijector") and takes_condition(bijector.bijector)
+
+
+def check_training(training):
+    if training is not None and not isinstance(training, bool):
+        raise TypeError(f"`training` must be a Python bool or None; got {training!r}.")
+
+
+class _CallMode(keras.layers.Layer):
+    """Tells whether the Keras call that it is part of trains."""
+
+    def call(self, x, training=None):
+        return training
+
+
+_CALL_MODE = _CallMode(name="call_mode", autocast=False)
+
+
+def is_training(training):
+    """`training` where it is given, else whether the surrounding Keras call trains."""
+    check_training(training)
+    return bool(_CALL_MODE(tf.zeros([])) if training is None else training)

@@ -1,0 +1,114 @@
+"""A chain that hands the call arguments to all of its members."""
+
+import functools
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfp_realnvp.bijectors.bijector import Bijector
+from tfp_realnvp.bijectors.call_arguments import member_kwargs, takes_condition
+
+
+class Chain(Bijector):
+    """`tfb.Chain` that takes `training` and `conditional_input` for every member of ours.
+
+    ```none
+    forward(z) = bijectors[0].forward(bijectors[1].forward(... z))
+    ```
+
+    #### Examples
+
+    >>> import tensorflow as tf, tensorflow_probability as tfp, tfp_realnvp as rnvp
+    >>> chain = rnvp.Chain([tfp.bijectors.Shift(3.0), rnvp.BatchNormalization((2,))])
+    >>> chain.inverse(tf.ones([4, 2]), training=True).numpy().tolist()[0]
+    [0.0, 0.0]
+    """
+
+    def __init__(self, bijectors, dtype=None, validate_args=False, parameters=None, name="chain"):
+        """Creates the chain.
+
+        Args:
+          bijectors: Sequence of at least one `tfb.Bijector`, each of one tensor to one
+            tensor; `forward` applies the last one first.
+          dtype: `tf.DType` of events, None for that of the members.
+          validate_args: Python `bool`.
+          parameters: Constructor arguments of a subclass, for `copy`.
+          name: Python `str`.
+
+        Raises:
+          ValueError: if `bijectors` is empty or their dtypes differ.
+          TypeError: if one of them is no bijector.
+        """
+        parameters = dict(locals()) if parameters is None else parameters
+        bijectors = list(bijectors)
+        if not bijectors:
+            raise ValueError("`bijectors` must hold at least one bijector; got none.")
+        for b in bijectors:
+            if not isinstance(b, tfp.bijectors.Bijector):
+                raise TypeError(f"`bijectors` must hold `tfb.Bijector`s; got {b!r}.")
+        dtypes = {tf.as_dtype(b.dtype) for b in bijectors if b.dtype is not None}
+        if len(dtypes) > 1:
+            raise ValueError(
+                f"`bijectors` must agree on their dtype; got {sorted(d.name for d in dtypes)}."
+            )
+        with tf.name_scope(name) as name:
+            self._bijectors = bijectors
+            inferred = tfp.bijectors.Chain(bijectors)
+            super().__init__(
+                forward_min_event_ndims=inferred.forward_min_event_ndims,
+                inverse_min_event_ndims=inferred.inverse_min_event_ndims,
+                is_constant_jacobian=inferred.is_constant_jacobian,
+                dtype=dtype or next(iter(dtypes), None),
+                validate_args=validate_args,
+                parameters=parameters,
+                name=name,
+            )
+
+    @property
+    def bijectors(self):
+        """The members; `forward` applies the last one first."""
+        return list(self._bijectors)
+
+    @property
+    def takes_condition(self):
+        return any(takes_condition(b) for b in self._bijectors)
+
+    @property
+    def _is_permutation(self):
+        return all(b._is_permutation for b in self._bijectors)
+
+    def _forward_and_log_det(self, x, training, conditional_input):
+        self._check_condition(conditional_input)
+        ndims, log_det = self.forward_min_event_ndims, 0
+        for b in reversed(self._bijectors):
+            kwargs = member_kwargs(b, training, conditional_input)
+            y = b.forward(x, **kwargs)
+            log_det += b.forward_log_det_jacobian(x, ndims, **kwargs)
+            x, ndims = y, b.forward_event_ndims(ndims)
+        return x, log_det
+
+    def _inverse_and_log_det(self, y, training, conditional_input):
+        self._check_condition(conditional_input)
+        ndims, log_det = self.inverse_min_event_ndims, 0
+        for b in self._bijectors:
+            kwargs = member_kwargs(b, training, conditional_input)
+            x = b.inverse(y, **kwargs)
+            log_det += b.inverse_log_det_jacobian(y, ndims, **kwargs)
+            y, ndims = x, b.inverse_event_ndims(ndims)
+        return y, log_det
+
+    def _check_condition(self, conditional_input):
+        if conditional_input is not None and not self.takes_condition:
+            raise ValueError(f"`conditional_input` was given, but no member of `{self.name}` takes one.")
+
+    def _forward_event_shape(self, shape):
+        return functools.reduce(lambda s, b: b.forward_event_shape(s), reversed(self._bijectors), shape)
+
+    def _inverse_event_shape(self, shape):
+        return functools.reduce(lambda s, b: b.inverse_event_shape(s), self._bijectors, shape)
+
+    def _forward_event_shape_tensor(self, shape):
+        return functools.reduce(lambda s, b: b.forward_event_shape_tensor(s), reversed(self._bijectors), shape)
+
+    def _inverse_event_shape_tensor(self, shape):
+        return functools.reduce(lambda s, b: b.inverse_event_shape_tensor(s), self._bijectors, shape)

@@ -1,0 +1,109 @@
+"""Factoring out: half of the channels are finished latents, the rest go on."""
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfp_realnvp.bijectors.bijector import Bijector
+from tfp_realnvp.bijectors.call_arguments import member_kwargs, takes_condition
+
+
+class FactorOut(Bijector):
+    """Applies a bijector to the first half of the last axis; the rest stays as it is.
+
+    ```none
+    forward([a, b]) = [bijector.forward(a), b]
+    ```
+
+    The second half is then distributed as the base distribution is: latents that need
+    no deeper transformation. The event keeps its shape, so that scales nest: with
+    `tfb.Invert(squeeze)` before and `squeeze` after it in a chain, the latent of an image
+    has the shape of the image.
+
+    #### Examples
+
+    >>> import tensorflow as tf, tensorflow_probability as tfp, tfp_realnvp as rnvp
+    >>> rnvp.FactorOut(tfp.bijectors.Scale(2.0)).forward(tf.ones([4])).numpy().tolist()
+    [2.0, 2.0, 1.0, 1.0]
+
+    #### References
+    Dinh et al. (2017), section 3.6, equations 13 to 16.
+    """
+
+    def __init__(self, bijector, event_ndims=None, validate_args=False, name="factor_out"):
+        """Creates the bijector.
+
+        Args:
+          bijector: `tfb.Bijector` that keeps the shape of its event, of half as many
+            channels as this bijector's.
+          event_ndims: Python `int`, number of axes of an event. By default as many as
+            `bijector` needs, at least 1.
+          validate_args: Python `bool`; shapes are checked in any case.
+          name: Python `str`.
+
+        Raises:
+          TypeError: if `bijector` is no bijector.
+          ValueError: if `event_ndims` is less than `bijector` needs or `bijector`
+            changes the number of axes; on the first call, if the last side is odd or
+            `bijector` changes a side.
+        """
+        parameters = dict(locals())
+        if not isinstance(bijector, tfp.bijectors.Bijector):
+            raise TypeError(f"`bijector` must be a `tfb.Bijector`; got {bijector!r}.")
+        if bijector.forward_min_event_ndims != bijector.inverse_min_event_ndims:
+            raise ValueError(f"`bijector` must keep the rank of its events; got {bijector}.")
+        least = max(1, bijector.forward_min_event_ndims)
+        event_ndims = least if event_ndims is None else event_ndims
+        if event_ndims < least:
+            raise ValueError(f"`event_ndims` must be at least {least} for this `bijector`; got {event_ndims}.")
+        with tf.name_scope(name) as name:
+            self._bijector = bijector
+            super().__init__(
+                forward_min_event_ndims=event_ndims,
+                is_constant_jacobian=bijector.is_constant_jacobian,
+                dtype=bijector.dtype,
+                validate_args=validate_args,
+                parameters=parameters,
+                name=name,
+            )
+
+    @property
+    def bijector(self):
+        """What transforms the first half."""
+        return self._bijector
+
+    @property
+    def takes_condition(self):
+        return takes_condition(self._bijector)
+
+    def _forward_and_log_det(self, x, training, conditional_input):
+        inner = self._bijector
+        kwargs = self._kwargs(training, conditional_input)
+        going_on, finished = self._halves(x)
+        result = inner.forward(going_on, **kwargs)
+        log_det = inner.forward_log_det_jacobian(going_on, self.forward_min_event_ndims, **kwargs)
+        return self._joined(result, going_on, finished), log_det
+
+    def _inverse_and_log_det(self, y, training, conditional_input):
+        inner = self._bijector
+        kwargs = self._kwargs(training, conditional_input)
+        going_on, finished = self._halves(y)
+        result = inner.inverse(going_on, **kwargs)
+        log_det = inner.inverse_log_det_jacobian(going_on, self.forward_min_event_ndims, **kwargs)
+        return self._joined(result, going_on, finished), log_det
+
+    def _kwargs(self, training, conditional_input):
+        if conditional_input is not None and not self.takes_condition:
+            raise ValueError(f"`conditional_input` was given, but nothing in `{self.name}` takes one.")
+        return member_kwargs(self._bijector, training, conditional_input)
+
+    def _halves(self, x):
+        if x.shape.rank is not None and (x.shape[-1] or 0) % 2:
+            raise ValueError(f"`{self.name}` halves an even last side; got events of shape {x.shape}.")
+        return tf.split(x, 2, axis=-1)
+
+    def _joined(self, result, given, finished):
+        if not result.shape.is_compatible_with(given.shape):
+            raise ValueError(
+                f"The bijector in `{self.name}` must keep shapes; it gave {result.shape} for {given.shape}."
+            )
+        return tf.concat([result, finished], axis=-1)

@@ -1,0 +1,1 @@
+"""Conditioners: networks that know nothing of flows."""

@@ -1,0 +1,173 @@
+"""The networks of the paper's image couplings: an event's kept part in, shift and scale out."""
+
+import keras
+from keras import ops
+
+from tfp_realnvp.masks import checkerboard_mask
+from tfp_realnvp.networks.residual_network import ResidualNetwork, inner_batch_norm
+
+register = keras.saving.register_keras_serializable("tfp_realnvp")
+
+
+class CouplingNetwork(keras.layers.Layer):
+    """Conditioner of an image coupling; subclasses say which part is kept.
+
+    With `a` the kept part after batch norm, and a residual network `r`,
+
+    ```none
+    t, s = r(relu([a, -a]), condition)
+    shift, log_scale = -t, -gain tanh(s)
+    ```
+
+    for a learned scalar `gain`, to which an offset is added where there is no batch norm.
+    The signs make the authors' `(x + t) exp(gain tanh(s))` of data `x` from `AffineCoupling`'s
+    convention.
+
+    Args:
+      channels: Python `int`, of the event.
+      invert: Python `bool`, as for the mask: keep the other part.
+      filters, num_residual_blocks, skip, bottleneck, use_batch_norm: see `ResidualNetwork`.
+      conditional_channels: Python `int`, last side of a condition, or None. A condition is
+        either a vector, which every pixel gets as channels, or an image as large as the
+        flow's, which is averaged down to the size of the event here.
+
+    #### References
+    Dinh et al. (2017), sections 3.2 to 3.5; the authors' released code.
+    """
+
+    gain_name, initial_gain = None, None
+
+    def __init__(
+        self,
+        channels,
+        invert,
+        filters,
+        num_residual_blocks,
+        skip=True,
+        bottleneck=False,
+        use_batch_norm=True,
+        conditional_channels=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.channels, self.invert, self.use_batch_norm = channels, invert, use_batch_norm
+        self.conditional_channels = conditional_channels
+        network = {
+            "filters": filters,
+            "num_residual_blocks": num_residual_blocks,
+            "skip": skip,
+            "bottleneck": bottleneck,
+            "use_batch_norm": use_batch_norm,
+        }
+        self._config = {
+            "channels": channels,
+            "invert": invert,
+            "conditional_channels": conditional_channels,
+            **network,
+        }
+        self.bn_in = inner_batch_norm(dtype=self.dtype_policy, name="bn_in") if use_batch_norm else None
+        self.resnet = ResidualNetwork(2 * self.changed_channels, dtype=self.dtype_policy, name="resnet", **network)
+
+    def build(self, input_shape):
+        kept = (*input_shape[:-1], self.kept_channels)
+        if self.bn_in:
+            self.bn_in.build(kept)
+        inputs = 2 * self.kept_channels + self.mask_channels + (self.conditional_channels or 0)
+        self.resnet.build((*input_shape[:-1], inputs))
+        self.gain = self.add_weight(
+            shape=(),
+            initializer=keras.initializers.Constant(self.initial_gain),
+            name=self.gain_name,
+            autocast=False,
+        )
+        if not self.use_batch_norm:
+            self.offset = self.add_weight(shape=(), initializer="zeros", name="scale_shift", autocast=False)
+
+    def call(self, x, conditional_input=None):
+        a = self.kept(x)
+        if self.bn_in:
+            a = self.after_norm(self.bn_in(a))
+        features = [ops.relu(ops.concatenate([a, -a], axis=-1)), *self.planes(x, conditional_input)]
+        output = self.resnet(ops.concatenate(features, axis=-1) if features[1:] else features[0])
+        t, s = ops.split(ops.cast(output, self.variable_dtype), 2, axis=-1)
+        log_scale = self.gain * ops.tanh(s)
+        if not self.use_batch_norm:
+            log_scale = log_scale + self.offset
+        return self.placed(-t), self.placed(-log_scale)
+
+    def planes(self, x, condition):
+        """Further input channels: the mask, if it varies over space, and the condition."""
+        return [] if condition is None else [self._condition_planes(x, condition)]
+
+    def _condition_planes(self, x, condition):
+        condition = ops.cast(condition, self.compute_dtype)
+        batch, height, width, _ = ops.shape(x)
+        if len(condition.shape) == 2:
+            planes = (batch, height, width, self.conditional_channels)
+            return ops.broadcast_to(condition[:, None, None, :], planes)
+        factor = condition.shape[1] // height
+        return ops.average_pool(condition, factor) if factor > 1 else condition
+
+    def get_config(self):
+        return {**super().get_config(), **self._config}
+
+
+@register
+class CheckerboardNetwork(CouplingNetwork):
+    """Of a checkerboard coupling: sees every channel, half of it zero, and the mask."""
+
+    gain_name, initial_gain = "rescaling_scale", 0.0
+    mask_channels = 1
+
+    @property
+    def kept_channels(self):
+        return self.channels
+
+    @property
+    def changed_channels(self):
+        return self.channels
+
+    def kept(self, x):
+        return x
+
+    def after_norm(self, a):
+        return 2 * a  # Half of what was normalised is zero.
+
+    def placed(self, value):
+        return value
+
+    def planes(self, x, condition):
+        mask = checkerboard_mask((*x.shape[1:3], 1), self.invert)
+        mask = ops.broadcast_to(ops.cast(mask, x.dtype), (ops.shape(x)[0], *mask.shape))
+        return [mask, *super().planes(x, condition)]
+
+
+@register
+class ChannelNetwork(CouplingNetwork):
+    """Of a channel-wise coupling: sees one half of the channels and changes the other."""
+
+    gain_name, initial_gain = "scale", 1.0
+    mask_channels = 0
+
+    @property
+    def kept_channels(self):
+        first = self.channels // 2
+        return self.channels - first if self.invert else first
+
+    @property
+    def changed_channels(self):
+        return self.channels - self.kept_channels
+
+    def kept(self, x):
+        return x[..., self.changed_channels :] if self.invert else x[..., : self.kept_channels]
+
+    def after_norm(self, a):
+        return a
+
+    def placed(self, value):
+        kept = ((0, self.kept_channels) if self.invert else (self.kept_channels, 0),)
+        return ops.pad(value, ((0, 0),) * 3 + kept)
+
+
+WEIGHT_SCALES = ("magnitude", CheckerboardNetwork.gain_name)
+"""Names of the variables that the paper's L2 regularisation is on (section 4.1)."""

@@ -1,0 +1,58 @@
+"""The multi-layer perceptron that conditions the couplings of a vector flow."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("tfp_realnvp")
+class MLP(keras.layers.Layer):
+    """Dense layers, ReLU between them, to a shift and a bounded log-scale.
+
+    ```none
+    shift, s = dense(relu(... dense([masked, condition])))
+    log_scale = gain tanh(s)
+    ```
+
+    with a learned `gain` for each dimension, as in the paper's image couplings. The last
+    layer starts at zero, so that a flow starts as the identity.
+
+    Args:
+      event_size: Python `int`, dimensions of the event.
+      hidden_units: Sequence of Python `int`s, widths of the layers between.
+      conditional_event_size: Python `int` or None, dimensions of a condition.
+    """
+
+    def __init__(self, event_size, hidden_units, conditional_event_size=None, **kwargs):
+        super().__init__(**kwargs)
+        self._config = {
+            "event_size": event_size,
+            "hidden_units": tuple(hidden_units),
+            "conditional_event_size": conditional_event_size,
+        }
+        self.hidden = [
+            keras.layers.Dense(units, "relu", dtype=self.dtype_policy, name=f"hidden_{i}")
+            for i, units in enumerate(hidden_units)
+        ]
+        self.out = keras.layers.Dense(
+            2 * event_size, kernel_initializer="zeros", dtype=self.dtype_policy, name="out"
+        )
+
+    def build(self, input_shape):
+        size = self._config["event_size"] + (self._config["conditional_event_size"] or 0)
+        for layer in (*self.hidden, self.out):
+            layer.build((None, size))
+            size = layer.units
+        self.gain = self.add_weight(
+            shape=(self._config["event_size"],), initializer="ones", name="gain", autocast=False
+        )
+
+    def call(self, x, conditional_input=None):
+        if conditional_input is not None:
+            x = ops.concatenate([x, ops.cast(conditional_input, x.dtype)], axis=-1)
+        for layer in self.hidden:
+            x = layer(x)
+        shift, s = ops.split(ops.cast(self.out(x), self.variable_dtype), 2, axis=-1)
+        return shift, self.gain * ops.tanh(s)
+
+    def get_config(self):
+        return {**super().get_config(), **self._config}

@@ -1,0 +1,145 @@
+"""The residual network that gives the shift and scale of an image coupling."""
+
+import keras
+from keras import ops
+
+from tfp_realnvp.networks.weight_norm_conv import WeightNormConv2D
+
+register = keras.saving.register_keras_serializable("tfp_realnvp")
+
+
+@register
+class ResidualNetwork(keras.layers.Layer):
+    """Residual blocks of weight-normalised convolutions, all of one width.
+
+    The input has been through the coupling's ReLU. With `skip`, a 1x1 convolution takes
+    the state after each block to the output.
+
+    Args:
+      outputs: Python `int`, output channels.
+      filters: Python `int`, channels of every layer between.
+      num_residual_blocks: Python `int`; with 0 it is two 3x3 convolutions.
+      skip: Python `bool`, see above.
+      bottleneck: Python `bool`, blocks of 1x1, 3x3 and 1x1 instead of two 3x3 kernels (as
+        released: the width stays the same).
+      use_batch_norm: Python `bool`.
+
+    #### References
+    Dinh et al. (2017), sections 3.5 and 4.1; layer by layer the authors' released code.
+    """
+
+    def __init__(
+        self, outputs, filters, num_residual_blocks, skip=True, bottleneck=False, use_batch_norm=True, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self._config = {
+            "outputs": outputs,
+            "filters": filters,
+            "num_residual_blocks": num_residual_blocks,
+            "skip": skip,
+            "bottleneck": bottleneck,
+            "use_batch_norm": use_batch_norm,
+        }
+        dtype = self.dtype_policy
+        self.blocks, self.skips = [], []
+        if num_residual_blocks == 0:
+            self.h_in = WeightNormConv2D(
+                filters, 3, use_magnitude=False, use_bias=not use_batch_norm, dtype=dtype, name="h_in"
+            )
+            self.out = PreActivatedConv(outputs, 3, use_batch_norm, dtype=dtype, name="out")
+            return
+        self.h_in = WeightNormConv2D(filters, 3, use_magnitude=False, dtype=dtype, name="h_in")
+        for i in range(num_residual_blocks):
+            self.blocks.append(ResidualBlock(filters, bottleneck, use_batch_norm, dtype=dtype, name=f"block_{i}"))
+        if skip:
+            for i in range(num_residual_blocks + 1):
+                self.skips.append(WeightNormConv2D(filters, 1, dtype=dtype, name=f"skip_{i}"))
+        self.out = PreActivatedConv(outputs, 1, use_batch_norm, dtype=dtype, name="out")
+
+    def build(self, input_shape):
+        hidden = (*input_shape[:-1], self._config["filters"])
+        self.h_in.build(input_shape)
+        for layer in (*self.blocks, *self.skips, self.out):
+            layer.build(hidden)
+
+    def call(self, x):
+        state = self.h_in(x)
+        total = self.skips[0](state) if self.skips else None
+        for i, block in enumerate(self.blocks):
+            state = state + block(state)
+            if self.skips:
+                total = total + self.skips[i + 1](state)
+        return self.out(total if self.skips else state)
+
+    def get_config(self):
+        return {**super().get_config(), **self._config}
+
+
+@register
+class ResidualBlock(keras.layers.Layer):
+    """Two pre-activated 3x3 convolutions, or three of 1x1, 3x3 and 1x1."""
+
+    def __init__(self, filters, bottleneck, use_batch_norm, **kwargs):
+        super().__init__(**kwargs)
+        self._config = {"filters": filters, "bottleneck": bottleneck, "use_batch_norm": use_batch_norm}
+        *plain, last = (1, 3, 1) if bottleneck else (3, 3)
+        self.convs = [
+            PreActivatedConv(
+                filters,
+                side,
+                use_batch_norm,
+                use_magnitude=False,
+                use_bias=not use_batch_norm,
+                dtype=self.dtype_policy,
+                name=f"h_{i}",
+            )
+            for i, side in enumerate(plain)
+        ]
+        self.convs.append(PreActivatedConv(filters, last, use_batch_norm, dtype=self.dtype_policy, name="out"))
+
+    def build(self, input_shape):
+        for conv in self.convs:
+            conv.build(input_shape)
+
+    def call(self, x):
+        for conv in self.convs:
+            x = conv(x)
+        return x
+
+    def get_config(self):
+        return {**super().get_config(), **self._config}
+
+
+@register
+class PreActivatedConv(keras.layers.Layer):
+    """Batch norm (if used) and ReLU, then a weight-normalised convolution."""
+
+    def __init__(self, filters, kernel_size, use_batch_norm, use_magnitude=True, use_bias=True, **kwargs):
+        super().__init__(**kwargs)
+        self._config = {
+            "filters": filters,
+            "kernel_size": kernel_size,
+            "use_batch_norm": use_batch_norm,
+            "use_magnitude": use_magnitude,
+            "use_bias": use_bias,
+        }
+        self.norm = inner_batch_norm(dtype=self.dtype_policy, name="norm") if use_batch_norm else None
+        self.conv = WeightNormConv2D(
+            filters, kernel_size, use_magnitude, use_bias, dtype=self.dtype_policy, name="conv"
+        )
+
+    def build(self, input_shape):
+        if self.norm:
+            self.norm.build(input_shape)
+        self.conv.build(input_shape)
+
+    def call(self, x):
+        return self.conv(ops.relu(self.norm(x) if self.norm else x))
+
+    def get_config(self):
+        return {**super().get_config(), **self._config}
+
+
+def inner_batch_norm(**kwargs):
+    """Batch norm as the authors use it inside networks: an offset, but no learned scale."""
+    return keras.layers.BatchNormalization(scale=False, momentum=0.9, epsilon=1e-4, **kwargs)

@@ -1,0 +1,65 @@
+"""Convolution with weight normalisation."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("tfp_realnvp")
+class WeightNormConv2D(keras.layers.Layer):
+    """2-D convolution, stride 1, same padding, whose kernel has norm 1 or `magnitude`.
+
+    ```none
+    kernel_normalised = magnitude kernel / ||kernel||, one norm for each output channel
+    ```
+
+    Args:
+      filters: Python `int`, output channels.
+      kernel_size: Python `int`, side of the kernel.
+      use_magnitude: Python `bool`, whether the norm is learned; it is 1 otherwise.
+      use_bias: Python `bool`.
+
+    #### References
+    Salimans and Kingma (2016), equation 2; initial values as in the authors' released
+    code of Dinh et al. (2017).
+    """
+
+    def __init__(self, filters, kernel_size, use_magnitude=True, use_bias=True, **kwargs):
+        super().__init__(**kwargs)
+        self.filters, self.kernel_size = filters, kernel_size
+        self.use_magnitude, self.use_bias = use_magnitude, use_bias
+
+    def build(self, input_shape):
+        inputs, side = input_shape[-1], self.kernel_size
+        limit = (2 / inputs) ** 0.5
+        self.kernel = self.add_weight(
+            shape=(side, side, inputs, self.filters),
+            initializer=keras.initializers.RandomUniform(-limit, limit),
+            name="kernel",
+        )
+        if self.use_magnitude:
+            self.magnitude = self.add_weight(
+                shape=(self.filters,),
+                initializer=keras.initializers.Constant(side / 6**0.5),
+                name="magnitude",
+            )
+        if self.use_bias:
+            self.bias = self.add_weight(shape=(self.filters,), initializer="zeros", name="bias")
+
+    def call(self, x):
+        y = ops.conv(x, ops.cast(self.normalised_kernel(), x.dtype), padding="same")
+        return y + self.bias if self.use_bias else y
+
+    def normalised_kernel(self):
+        """The kernel the convolution uses, in the variables' dtype."""
+        kernel = ops.convert_to_tensor(self.kernel, self.variable_dtype)
+        gain = ops.rsqrt(ops.sum(ops.square(kernel), axis=(0, 1, 2)))
+        return kernel * (gain * self.magnitude if self.use_magnitude else gain)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "use_magnitude": self.use_magnitude,
+            "use_bias": self.use_bias,
+        }

@@ -1,0 +1,312 @@
+"""Real NVP, assembled: the paper's image flow, and a flow over vectors."""
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfp_realnvp.bijectors import AffineCoupling, BatchNormalization, Chain, FactorOut, Squeeze
+from tfp_realnvp.masks import channel_mask, checkerboard_mask, known_shape
+from tfp_realnvp.networks.coupling_network import ChannelNetwork, CheckerboardNetwork
+from tfp_realnvp.networks.mlp import MLP
+
+tfb = tfp.bijectors
+
+
+class RealNVP(Chain):
+    """The flow of the paper over images (rank 3), or one of couplings over vectors (rank 1).
+
+    `forward` maps a latent to an event (the paper's g), `inverse` an event to its latent
+    (the paper's f).
+
+    An image flow has, at each of its scales from data to latents: three checkerboard
+    couplings; squeezed by 2 x 2, three channel-wise couplings of twice as many filters;
+    and half of the pixels (the odd squares of a checkerboard) factored out. The last
+    scale is four checkerboard couplings. Networks double in width from scale to scale,
+    and every coupling is followed by a batch norm of what it changed. The latent has the
+    shape of the image.
+
+    A vector flow is a chain of couplings that keep the first and the second half of
+    the dimensions in turn, each followed by a batch norm of what it changed.
+
+    #### Examples
+
+    >>> import tensorflow as tf, tfp_realnvp as rnvp
+    >>> flow = rnvp.RealNVP((8, 8, 3), base_filters=4, num_residual_blocks=1)
+    >>> flow.num_scales
+    2
+    >>> flow.inverse(tf.zeros([5, 8, 8, 3])).shape
+    TensorShape([5, 8, 8, 3])
+
+    #### References
+    Dinh et al. (2017), arXiv 1605.08803; for images operation by operation the code its
+    authors released, which differs from the text in details (the shift is added
+    before scaling; statistics of masked layers count the zeros; what is factored out).
+    """
+
+    def __init__(
+        self,
+        event_shape,
+        num_scales=None,
+        num_residual_blocks=None,
+        base_filters=None,
+        skip=True,
+        bottleneck=False,
+        use_batch_norm=True,
+        conditional_event_shape=None,
+        num_couplings=None,
+        hidden_units=None,
+        batch_norm_momentum=0.9,
+        use_running_average=False,
+        layers=None,
+        dtype=None,
+        validate_args=False,
+        name="real_nvp",
+    ):
+        """Creates the flow and its variables.
+
+        Args:
+          event_shape: `(height, width, channels)` or `(dimensions,)`.
+          num_scales: Images: Python `int`. By default as many as bring the last scale to
+            4 x 4 pixels, fewer where a side becomes odd.
+          num_residual_blocks: Images: Python `int`, of each network; 4 by default.
+          base_filters: Images: Python `int`, channels of the first scale's networks; 32
+            by default.
+          skip: Images: Python `bool`, whether networks have skip connections.
+          bottleneck: Images: Python `bool`, blocks of 1x1, 3x3, 1x1 kernels.
+          use_batch_norm: Python `bool`: batch norm after each coupling and, for images,
+            in the networks.
+          conditional_event_shape: Shape of one condition, or None. A vector (every
+            network sees it), or for images also an image `(height, width, channels)` as
+            large as the event.
+          num_couplings: Vectors: Python `int`, at least 2; 8 by default.
+          hidden_units: Vectors: sequence of Python `int`s, widths of the networks' hidden
+            layers; `(64, 64)` by default.
+          batch_norm_momentum: Python `float`, share of the old value in the moving
+            statistics of the batch norms after couplings.
+          use_running_average: Python `bool`, appendix E's variant of these batch norms.
+          layers: The `layers` of a flow of the same configuration, to share them (as
+            `copy` does, also with another `event_shape` of as many channels).
+          dtype: `tf.DType`, of events and variables; Keras's `floatx` by default.
+          validate_args: Python `bool`, handed to all members.
+          name: Python `str`.
+
+        Raises:
+          ValueError: if an argument is out of range, or given and without meaning for
+            the rank of the event, or if there are more scales than the image can have.
+        """
+        parameters = dict(locals())
+        self._event_shape = shape = tf.TensorShape(known_shape(event_shape))
+        self._conditional_event_shape = condition = (
+            None
+            if conditional_event_shape is None
+            else tf.TensorShape(known_shape(conditional_event_shape, "conditional_event_shape"))
+        )
+        dtype = tf.as_dtype(dtype or keras.config.floatx())
+        images = {
+            "num_scales": num_scales,
+            "num_residual_blocks": num_residual_blocks,
+            "base_filters": base_filters,
+            "skip": None if skip else skip,
+            "bottleneck": bottleneck or None,
+        }
+        vectors = {"num_couplings": num_couplings, "hidden_units": hidden_units}
+        _check(shape, condition, images, vectors)
+        member = {"dtype": dtype, "validate_args": validate_args}
+        norm = None
+        if use_batch_norm:
+            norm = {
+                "center": False,
+                "scale": False,
+                "momentum": batch_norm_momentum,
+                "use_running_average": use_running_average,
+            }
+        with tf.name_scope(name) as name:
+            couplings = _Couplings(condition, norm, member, layers)
+            if shape.rank == 1:
+                bijectors = _vector_flow(couplings, shape, num_couplings or 8, hidden_units or (64, 64))
+            else:
+                parameters["num_scales"] = self._num_scales = num_scales or _default_num_scales(shape)
+                network = {
+                    "num_residual_blocks": 4 if num_residual_blocks is None else num_residual_blocks,
+                    "skip": skip,
+                    "bottleneck": bottleneck,
+                    "use_batch_norm": use_batch_norm,
+                }
+                bijectors = _scale(couplings, shape, 0, self._num_scales, base_filters or 32, network)
+            parameters["layers"] = couplings.layers
+            super().__init__(
+                bijectors, dtype=dtype, validate_args=validate_args, parameters=parameters, name=name
+            )
+
+    @property
+    def event_shape(self):
+        """`tf.TensorShape` of an event, and of a latent."""
+        return self._event_shape
+
+    @property
+    def conditional_event_shape(self):
+        """`tf.TensorShape` of a condition, or None."""
+        return self._conditional_event_shape
+
+    @property
+    def num_scales(self):
+        """Number of scales of an image flow."""
+        return self._num_scales
+
+
+class _Couplings:
+    """Makes couplings, each followed by its batch norm, and collects their layers.
+
+    Given the layers of another flow it uses those, in the order they were made.
+    """
+
+    def __init__(self, condition, norm, member, shared):
+        self.layers = []
+        self.condition = condition
+        self._norm, self._member, self._shared = norm, member, shared
+        policy = keras.config.dtype_policy()
+        dtype = member["dtype"].name
+        self._policy = policy if policy.variable_dtype == dtype else dtype
+
+    def __call__(self, shape, mask, network_class, name, **config):
+        """The members of one coupling, from data to latents."""
+        network = self._own(network_class(**config, dtype=self._policy))
+        if not network.built:
+            network.build((None, *shape))
+        conditional_event_ndims = self.condition and self.condition.rank
+        members = [AffineCoupling(mask, network, conditional_event_ndims, **self._member, name=name)]
+        if self._norm:
+            layer = self._shared and self._shared[len(self.layers)]
+            norm = BatchNormalization(
+                shape, mask, **self._norm, layer=layer, **self._member, name=f"{name}_batch_norm"
+            )
+            self.layers.append(norm.layer)
+            members.append(norm)
+        return members
+
+    def _own(self, layer):
+        """`layer`, or the one to share in its place."""
+        if self._shared:
+            index = len(self.layers)
+            shared = self._shared[index] if index < len(self._shared) else None
+            if _configuration(layer) != _configuration(shared):
+                raise ValueError(
+                    "`layers` are those of a flow of another configuration: a copy can have another "
+                    f"height and width, but not another network; needed {_configuration(layer)}, "
+                    f"got {_configuration(shared)}."
+                )
+            layer = shared
+        self.layers.append(layer)
+        return layer
+
+
+def _configuration(layer):
+    if layer is None:
+        return None
+    config = layer.get_config()
+    return {"class": type(layer).__name__} | {k: v for k, v in config.items() if k not in ("name", "dtype")}
+
+
+def _vector_flow(couplings, shape, num_couplings, hidden_units):
+    """Members of a vector flow, from data to latents."""
+    condition = couplings.condition
+    members = []
+    for i in range(num_couplings):
+        members += couplings(
+            shape,
+            channel_mask(shape, invert=i % 2 == 1),
+            MLP,
+            f"coupling_{i}",
+            event_size=shape[0],
+            hidden_units=hidden_units,
+            conditional_event_size=condition and condition[0],
+        )
+    return members
+
+
+def _scale(couplings, shape, scale, num_scales, filters, network):
+    """Members of a scale of an image flow and all below it, from data to latents."""
+    height, width, channels = shape
+    network = {**network, "conditional_channels": couplings.condition and couplings.condition[-1]}
+    name = f"scale_{scale}"
+    last = scale == num_scales - 1
+    members = []
+    for i in range(4 if last else 3):
+        odd = i % 2 == 1
+        members += couplings(
+            shape,
+            checkerboard_mask(shape, invert=odd),
+            CheckerboardNetwork,
+            f"{name}_coupling_{i}",
+            channels=channels,
+            invert=odd,
+            filters=filters,
+            **network,
+        )
+    if last:
+        return members
+    squeezed = height // 2, width // 2, 4 * channels
+    members.append(tfb.Invert(Squeeze(name=f"{name}_squeeze")))
+    for i in (4, 5, 6):
+        odd = i % 2 == 1
+        members += couplings(
+            squeezed,
+            channel_mask(squeezed, invert=odd),
+            ChannelNetwork,
+            f"{name}_coupling_{i}",
+            channels=4 * channels,
+            invert=odd,
+            filters=2 * filters,
+            **network,
+        )
+    half = height // 2, width // 2, 2 * channels
+    below = Chain(_scale(couplings, half, scale + 1, num_scales, 2 * filters, network), name=f"scale_{scale + 1}")
+    return [
+        *members,
+        Squeeze(name=f"{name}_unsqueeze"),
+        tfb.Invert(Squeeze("ordered", name=f"{name}_ordered_squeeze")),
+        FactorOut(below, name=f"{name}_factor_out"),
+        Squeeze("ordered", name=f"{name}_ordered_unsqueeze"),
+    ]
+
+
+def _default_num_scales(shape):
+    """Scales down to 4 x 4 pixels, or to where a side is odd."""
+    height, width, _ = shape
+    num_scales = 1
+    while min(height, width) > 4 and height % 2 == width % 2 == 0:
+        height, width, num_scales = height // 2, width // 2, num_scales + 1
+    return num_scales
+
+
+def _check(shape, condition, images, vectors):
+    if shape.rank not in (1, 3):
+        raise ValueError(f"`event_shape` must be (height, width, channels) or (dimensions,); got {tuple(shape)}.")
+    foreign, rank = (images, 1) if shape.rank == 1 else (vectors, 3)
+    given = [name for name, value in foreign.items() if value is not None]
+    if given:
+        raise ValueError(f"`{given[0]}` has no meaning for events of rank {rank}; got {foreign[given[0]]!r}.")
+    numbers = {"num_scales": 1, "num_residual_blocks": 0, "base_filters": 1, "num_couplings": 2}
+    for name, value in {**images, **vectors}.items():
+        least = numbers.get(name)
+        if least is not None and value is not None and not (isinstance(value, int) and value >= least):
+            raise ValueError(f"`{name}` must be an integer of at least {least}; got {value!r}.")
+    if shape.rank == 1 and shape[0] < 2:
+        raise ValueError(f"`event_shape` must have at least 2 dimensions for a coupling; got {tuple(shape)}.")
+    if condition is not None and condition.rank != 1 and condition[:-1] != shape[:-1]:
+        raise ValueError(
+            f"`conditional_event_shape` must be (size,), or (height, width, channels) as large as an image "
+            f"event; got {tuple(condition)} for events of shape {tuple(shape)}."
+        )
+    if shape.rank == 3:
+        _check_num_scales(shape, images["num_scales"] or 1)
+
+
+def _check_num_scales(shape, num_scales):
+    factor = 2 ** (num_scales - 1)
+    height, width, _ = shape
+    if height % factor or width % factor or min(height, width) // factor < 2:
+        raise ValueError(
+            f"`num_scales` is too many for the image: {num_scales} scales halve height and width "
+            f"{num_scales - 1} times, to at least 2 pixels; got `event_shape` {tuple(shape)}."
+        )
