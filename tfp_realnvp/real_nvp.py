@@ -149,6 +149,18 @@ class RealNVP(Chain):
         return self._conditional_event_shape
 
     @property
+    def takes_condition(self):
+        return self._conditional_event_shape is not None
+
+    def _check_condition(self, conditional_input):
+        super()._check_condition(conditional_input)
+        if self.takes_condition and conditional_input is None:
+            raise ValueError(
+                f"`{self.name}` is conditional and needs a `conditional_input` of event shape "
+                f"{tuple(self._conditional_event_shape)}."
+            )
+
+    @property
     def num_scales(self):
         """Number of scales of an image flow."""
         return self._num_scales
@@ -170,7 +182,7 @@ class _Couplings:
 
     def __call__(self, shape, mask, network_class, name, **config):
         """The members of one coupling, from data to latents."""
-        network = self._own(network_class(**config, dtype=self._policy))
+        network = self._own(network_class(**config, dtype=self._policy, name=name))
         if not network.built:
             network.build((None, *shape))
         conditional_event_ndims = self.condition and self.condition.rank

@@ -96,7 +96,9 @@ class BatchNormalization(Bijector):
             raise ValueError(f"`epsilon` must be positive; got {epsilon}.")
         with tf.name_scope(name) as name:
             if layer is None:
-                layer = ChannelVariables(center=center, scale=scale, dtype=tf.as_dtype(dtype or keras.config.floatx()).name)
+                variable_dtype = tf.as_dtype(dtype or keras.config.floatx()).name
+                layer_name = name.rstrip("/").rsplit("/", 1)[-1]
+                layer = ChannelVariables(center, scale, dtype=variable_dtype, name=layer_name)
                 layer.build((None, self._channels.size))
             self._layer = parameters["layer"] = layer
             self._momentum, self._epsilon = momentum, epsilon

@@ -1,16 +1,18 @@
-"""Lets `tf.Module`, and so every TFP object, see the variables of Keras layers."""
+"""Lets `tf.Module` and `tf.train.Checkpoint` see the variables of Keras layers."""
 
 import collections.abc
 
 import keras
+import tensorflow as tf
 
 
-class LayerVariables(collections.abc.Sequence):
+class LayerVariables(collections.abc.Sequence, tf.__internal__.tracking.Trackable):
     """The `tf.Variable`s of Keras layers, as they are at the moment of asking.
 
     A `tf.Module` walks the sequences among its attributes, however deep in chains the
     module sits, but sees nothing of a Keras 3 layer: that is no module, and its
-    variables are `keras.Variable`s around the `tf.Variable`s.
+    variables are `keras.Variable`s around the `tf.Variable`s. A checkpoint does follow
+    the attributes of layers, but not the lists of layers among them.
     """
 
     def __init__(self, layers):
@@ -25,6 +27,10 @@ class LayerVariables(collections.abc.Sequence):
 
     def __getitem__(self, index):
         return self._variables()[index]
+
+    def _trackable_children(self, *args, **kwargs):
+        children = super()._trackable_children(*args, **kwargs)
+        return {**children, **{f"variable_{i}": v for i, v in enumerate(self)}}
 
 
 def is_keras_layer(conditioner):
