@@ -1,7 +1,7 @@
 """Trains Real NVP on images and samples from it.
 
-    python examples/train_cifar.py --preset=tiny --out=runs/digits
-    python examples/train_cifar.py --preset=cifar10 --out=runs/cifar10
+python examples/train_cifar.py --preset=tiny --out=runs/digits
+python examples/train_cifar.py --preset=cifar10 --out=runs/cifar10
 """
 
 import dataclasses
@@ -29,7 +29,9 @@ flags.DEFINE_bool("conditional", None, "Condition on the classes of the images."
 flags.DEFINE_bool("flip", None, "Mirror training images at random.")
 flags.DEFINE_integer("batch_size", None, "Images in a batch.", lower_bound=1)
 flags.DEFINE_integer("epochs", None, "Epochs, each ended by an evaluation.", lower_bound=1)
-flags.DEFINE_integer("steps_per_epoch", None, "Batches in an epoch; by default the training split.", lower_bound=1)
+flags.DEFINE_integer(
+    "steps_per_epoch", None, "Batches in an epoch; by default the training split.", lower_bound=1
+)
 flags.DEFINE_float("learning_rate", None, "Of Adam.", lower_bound=0)
 flags.DEFINE_bool("cosine_decay", None, "Let the learning rate fall to 0 over the epochs.")
 flags.DEFINE_bool("weight_averaging", None, "Evaluate and keep moving averages of the weights.")

@@ -11,9 +11,9 @@ def named_variables(flow):
     names = {}
     for bijector in _members(flow):
         if isinstance(bijector, AffineCoupling):
-            names |= _coupling(f"{_prefix(bijector.name)}/", bijector.conditioner)
+            names |= coupling_names(f"{_prefix(bijector.name)}/", bijector.conditioner)
         elif isinstance(bijector, BatchNormalization):
-            names |= _moments(f"{_prefix(bijector.name)}/bn_out/", bijector.layer)
+            names |= moment_names(f"{_prefix(bijector.name)}/bn_out/", bijector.layer)
     return {name: v._value for name, v in names.items()}
 
 
@@ -50,27 +50,27 @@ def _prefix(name):
     return f"model/scale_{scale}/coupling_{coupling}"
 
 
-def _coupling(prefix, network):
+def coupling_names(prefix, network):
     checkerboard = isinstance(network, CheckerboardNetwork)
     names = {prefix + ("rescaling_scale" if checkerboard else "scale"): network.gain}
     if network.use_batch_norm:
         names |= _norm(f"{prefix}bn_in/", network.bn_in)
     else:
         names[f"{prefix}scale_shift"] = network.offset
-    return names | _resnet(f"{prefix}resnet/", network.resnet)
+    return names | resnet_names(f"{prefix}resnet/", network.resnet)
 
 
-def _resnet(prefix, resnet):
+def resnet_names(prefix, resnet):
     if not resnet.blocks:
-        names = _conv(f"{prefix}h_0/", resnet.h_in)
+        names = conv_names(f"{prefix}h_0/", resnet.h_in)
         return names | _pre_activated(prefix, "bn_0", "out", resnet.out)
-    names = _conv(f"{prefix}h_in/", resnet.h_in)
+    names = conv_names(f"{prefix}h_in/", resnet.h_in)
     for i, skip in enumerate(resnet.skips):
-        names |= _conv(f"{prefix}skip_{i - 1 if i else 'in'}/", skip)
+        names |= conv_names(f"{prefix}skip_{i - 1 if i else 'in'}/", skip)
     for i, block in enumerate(resnet.blocks):
-        *plain, last = block.convs
-        norms = ["bn_in", *(f"bn_{j}" for j in range(len(plain)))]
-        convs = [*(f"h_{j}" for j in range(len(plain))), "out"]
+        plain = range(len(block.convs) - 1)
+        norms = ["bn_in", *(f"bn_{j}" for j in plain)]
+        convs = [*(f"h_{j}" for j in plain), "out"]
         for norm, conv, layer in zip(norms, convs, block.convs, strict=True):
             names |= _pre_activated(f"{prefix}block_{i}/", norm, conv, layer)
     return names | _pre_activated(prefix, "bn_pre_out", "out", resnet.out)
@@ -78,10 +78,10 @@ def _resnet(prefix, resnet):
 
 def _pre_activated(prefix, norm, conv, layer):
     norms = _norm(f"{prefix}{norm}/", layer.norm) if layer.norm else {}
-    return norms | _conv(f"{prefix}{conv}/", layer.conv)
+    return norms | conv_names(f"{prefix}{conv}/", layer.conv)
 
 
-def _conv(prefix, layer):
+def conv_names(prefix, layer):
     names = {f"{prefix}weights": layer.kernel}
     if layer.use_magnitude:
         names[f"{prefix}magnitude"] = layer.magnitude
@@ -91,8 +91,8 @@ def _conv(prefix, layer):
 
 
 def _norm(prefix, layer):
-    return _moments(prefix, layer) | {f"{prefix}beta": layer.beta}
+    return moment_names(prefix, layer) | {f"{prefix}beta": layer.beta}
 
 
-def _moments(prefix, layer):
+def moment_names(prefix, layer):
     return {f"{prefix}mean": layer.moving_mean, f"{prefix}var": layer.moving_variance}

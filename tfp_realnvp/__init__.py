@@ -1,6 +1,13 @@
 """Real NVP as bijectors of TensorFlow Probability, trained with Keras."""
 
-from tfp_realnvp.bijectors import AffineCoupling, BatchNormalization, Chain, FactorOut, Squeeze, bijector_kwargs
+from tfp_realnvp.bijectors import (
+    AffineCoupling,
+    BatchNormalization,
+    Chain,
+    FactorOut,
+    Squeeze,
+    bijector_kwargs,
+)
 from tfp_realnvp.flow_model import FlowModel
 from tfp_realnvp.images import bits_per_dim, dequantize, image_distribution
 from tfp_realnvp.masks import channel_mask, checkerboard_mask

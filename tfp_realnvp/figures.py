@@ -13,15 +13,16 @@ def image_grid(images, columns, num_levels=256):
       num_levels: Python `int`, number of values a pixel takes.
 
     Returns:
-      Float array of shape `[rows height, columns width, 3]` with values in [0, 1].
+      Float array of shape `[rows (height + 1), columns (width + 1), 3]` with values in
+      [0, 1]: a grey line of one pixel after each row and column.
     """
     images = np.clip(np.floor(np.asarray(images, np.float64)) / (num_levels - 1), 0, 1)
     n, height, width, channels = images.shape
     rows = -(-n // columns)
-    padded = np.ones((rows * columns, height, width, channels))
-    padded[:n] = images
-    grid = padded.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
-    grid = grid.reshape(rows * height, columns * width, channels)
+    framed = np.full((rows * columns, height + 1, width + 1, channels), 0.5)
+    framed[:n, :height, :width] = images
+    grid = framed.reshape(rows, columns, height + 1, width + 1, channels).swapaxes(1, 2)
+    grid = grid.reshape(rows * (height + 1), columns * (width + 1), channels)
     return np.broadcast_to(grid, (*grid.shape[:2], 3)).copy()
 
 

@@ -55,7 +55,9 @@ class FlowModel(keras.Model):
         """
         for attribute in ("distribution", "bijector", "event_shape"):
             if not hasattr(distribution, attribute):
-                raise TypeError(f"`distribution` must be a `tfd.TransformedDistribution`; got {distribution!r}.")
+                raise TypeError(
+                    f"`distribution` must be a `tfd.TransformedDistribution`; got {distribution!r}."
+                )
         if distribution.batch_shape.rank != 0 or not distribution.event_shape.is_fully_defined():
             raise ValueError(
                 "`distribution` must have batch shape () and a known event shape; got "
@@ -163,7 +165,9 @@ class FlowModel(keras.Model):
         Returns:
           `Tensor` of events.
         """
-        return self._forward(tf.convert_to_tensor(latents, self.distribution.dtype), _tensor(conditional_input))
+        return self._forward(
+            tf.convert_to_tensor(latents, self.distribution.dtype), _tensor(conditional_input)
+        )
 
     def train_step(self, data):
         return super().train_step(_inputs(data))

@@ -35,7 +35,9 @@ PRESETS = {
     # implementations.
     "cifar10": Preset("cifar10", num_scales=2, num_residual_blocks=8, base_filters=64, flip=True, epochs=100),
     # A small one for a CPU.
-    "cifar10_small": Preset("cifar10", num_scales=2, num_residual_blocks=4, base_filters=32, flip=True, epochs=20),
+    "cifar10_small": Preset(
+        "cifar10", num_scales=2, num_residual_blocks=4, base_filters=32, flip=True, epochs=20
+    ),
     # Digits in about two minutes on a CPU. Batch norm over-fits so small a set, and without
     # the class only a part of the samples can be read.
     "tiny": Preset(

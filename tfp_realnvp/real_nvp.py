@@ -2,14 +2,12 @@
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
 
-from tfp_realnvp.bijectors import AffineCoupling, BatchNormalization, Chain, FactorOut, Squeeze
-from tfp_realnvp.masks import channel_mask, checkerboard_mask, known_shape
-from tfp_realnvp.networks.coupling_network import ChannelNetwork, CheckerboardNetwork
+from tfp_realnvp.bijectors import Chain
+from tfp_realnvp.couplings import Couplings
+from tfp_realnvp.masks import channel_mask, known_shape
+from tfp_realnvp.multi_scale import check_num_scales, default_num_scales, multi_scale
 from tfp_realnvp.networks.mlp import MLP
-
-tfb = tfp.bijectors
 
 
 class RealNVP(Chain):
@@ -114,25 +112,20 @@ class RealNVP(Chain):
         member = {"dtype": dtype, "validate_args": validate_args}
         norm = None
         if use_batch_norm:
-            norm = {
-                "center": False,
-                "scale": False,
-                "momentum": batch_norm_momentum,
-                "use_running_average": use_running_average,
-            }
+            norm = {"momentum": batch_norm_momentum, "use_running_average": use_running_average}
         with tf.name_scope(name) as name:
-            couplings = _Couplings(condition, norm, member, layers)
+            couplings = Couplings(condition, norm, member, layers)
             if shape.rank == 1:
                 bijectors = _vector_flow(couplings, shape, num_couplings or 8, hidden_units or (64, 64))
             else:
-                parameters["num_scales"] = self._num_scales = num_scales or _default_num_scales(shape)
+                parameters["num_scales"] = self._num_scales = num_scales or default_num_scales(shape)
                 network = {
                     "num_residual_blocks": 4 if num_residual_blocks is None else num_residual_blocks,
                     "skip": skip,
                     "bottleneck": bottleneck,
                     "use_batch_norm": use_batch_norm,
                 }
-                bijectors = _scale(couplings, shape, 0, self._num_scales, base_filters or 32, network)
+                bijectors = multi_scale(couplings, shape, 0, self._num_scales, base_filters or 32, network)
             parameters["layers"] = couplings.layers
             super().__init__(
                 bijectors, dtype=dtype, validate_args=validate_args, parameters=parameters, name=name
@@ -166,59 +159,6 @@ class RealNVP(Chain):
         return self._num_scales
 
 
-class _Couplings:
-    """Makes couplings, each followed by its batch norm, and collects their layers.
-
-    Given the layers of another flow it uses those, in the order they were made.
-    """
-
-    def __init__(self, condition, norm, member, shared):
-        self.layers = []
-        self.condition = condition
-        self._norm, self._member, self._shared = norm, member, shared
-        policy = keras.config.dtype_policy()
-        dtype = member["dtype"].name
-        self._policy = policy if policy.variable_dtype == dtype else dtype
-
-    def __call__(self, shape, mask, network_class, name, **config):
-        """The members of one coupling, from data to latents."""
-        network = self._own(network_class(**config, dtype=self._policy, name=name))
-        if not network.built:
-            network.build((None, *shape))
-        conditional_event_ndims = self.condition and self.condition.rank
-        members = [AffineCoupling(mask, network, conditional_event_ndims, **self._member, name=name)]
-        if self._norm:
-            layer = self._shared and self._shared[len(self.layers)]
-            norm = BatchNormalization(
-                shape, mask, **self._norm, layer=layer, **self._member, name=f"{name}_batch_norm"
-            )
-            self.layers.append(norm.layer)
-            members.append(norm)
-        return members
-
-    def _own(self, layer):
-        """`layer`, or the one to share in its place."""
-        if self._shared:
-            index = len(self.layers)
-            shared = self._shared[index] if index < len(self._shared) else None
-            if _configuration(layer) != _configuration(shared):
-                raise ValueError(
-                    "`layers` are those of a flow of another configuration: a copy can have another "
-                    f"height and width, but not another network; needed {_configuration(layer)}, "
-                    f"got {_configuration(shared)}."
-                )
-            layer = shared
-        self.layers.append(layer)
-        return layer
-
-
-def _configuration(layer):
-    if layer is None:
-        return None
-    config = layer.get_config()
-    return {"class": type(layer).__name__} | {k: v for k, v in config.items() if k not in ("name", "dtype")}
-
-
 def _vector_flow(couplings, shape, num_couplings, hidden_units):
     """Members of a vector flow, from data to latents."""
     condition = couplings.condition
@@ -236,64 +176,11 @@ def _vector_flow(couplings, shape, num_couplings, hidden_units):
     return members
 
 
-def _scale(couplings, shape, scale, num_scales, filters, network):
-    """Members of a scale of an image flow and all below it, from data to latents."""
-    height, width, channels = shape
-    network = {**network, "conditional_channels": couplings.condition and couplings.condition[-1]}
-    name = f"scale_{scale}"
-    last = scale == num_scales - 1
-    members = []
-    for i in range(4 if last else 3):
-        odd = i % 2 == 1
-        members += couplings(
-            shape,
-            checkerboard_mask(shape, invert=odd),
-            CheckerboardNetwork,
-            f"{name}_coupling_{i}",
-            channels=channels,
-            invert=odd,
-            filters=filters,
-            **network,
-        )
-    if last:
-        return members
-    squeezed = height // 2, width // 2, 4 * channels
-    members.append(tfb.Invert(Squeeze(name=f"{name}_squeeze")))
-    for i in (4, 5, 6):
-        odd = i % 2 == 1
-        members += couplings(
-            squeezed,
-            channel_mask(squeezed, invert=odd),
-            ChannelNetwork,
-            f"{name}_coupling_{i}",
-            channels=4 * channels,
-            invert=odd,
-            filters=2 * filters,
-            **network,
-        )
-    half = height // 2, width // 2, 2 * channels
-    below = Chain(_scale(couplings, half, scale + 1, num_scales, 2 * filters, network), name=f"scale_{scale + 1}")
-    return [
-        *members,
-        Squeeze(name=f"{name}_unsqueeze"),
-        tfb.Invert(Squeeze("ordered", name=f"{name}_ordered_squeeze")),
-        FactorOut(below, name=f"{name}_factor_out"),
-        Squeeze("ordered", name=f"{name}_ordered_unsqueeze"),
-    ]
-
-
-def _default_num_scales(shape):
-    """Scales down to 4 x 4 pixels, or to where a side is odd."""
-    height, width, _ = shape
-    num_scales = 1
-    while min(height, width) > 4 and height % 2 == width % 2 == 0:
-        height, width, num_scales = height // 2, width // 2, num_scales + 1
-    return num_scales
-
-
 def _check(shape, condition, images, vectors):
     if shape.rank not in (1, 3):
-        raise ValueError(f"`event_shape` must be (height, width, channels) or (dimensions,); got {tuple(shape)}.")
+        raise ValueError(
+            f"`event_shape` must be (height, width, channels) or (dimensions,); got {tuple(shape)}."
+        )
     foreign, rank = (images, 1) if shape.rank == 1 else (vectors, 3)
     given = [name for name, value in foreign.items() if value is not None]
     if given:
@@ -311,14 +198,4 @@ def _check(shape, condition, images, vectors):
             f"event; got {tuple(condition)} for events of shape {tuple(shape)}."
         )
     if shape.rank == 3:
-        _check_num_scales(shape, images["num_scales"] or 1)
-
-
-def _check_num_scales(shape, num_scales):
-    factor = 2 ** (num_scales - 1)
-    height, width, _ = shape
-    if height % factor or width % factor or min(height, width) // factor < 2:
-        raise ValueError(
-            f"`num_scales` is too many for the image: {num_scales} scales halve height and width "
-            f"{num_scales - 1} times, to at least 2 pixels; got `event_shape` {tuple(shape)}."
-        )
+        check_num_scales(shape, images["num_scales"] or 1)

@@ -80,7 +80,7 @@ class AffineCoupling(Bijector):
         if mask.all() or not mask.any():
             what = "transform" if mask.all() else "look at"
             raise ValueError(
-                f"`mask` leaves the coupling nothing to {what}: all of its {mask.size} elements are {mask.all()}."
+                f"`mask` leaves the coupling nothing to {what}: its elements are all {mask.all()}."
             )
         if not callable(conditioner):
             raise TypeError(f"`conditioner` must be callable; got {conditioner!r}.")
@@ -147,7 +147,8 @@ class AffineCoupling(Bijector):
     def _call_arguments(self, x, training, conditional_input):
         kwargs = {}
         if is_keras_layer(self._conditioner):
-            kwargs["training"] = training  # Keras strips it, or fills it in, as needed.
+            if training is not None:  # Keras takes a None for "not training", and strips what is not needed.
+                kwargs["training"] = training
         elif _parameter(self._conditioner, "training"):
             kwargs["training"] = is_training(training)
         if conditional_input is not None:
@@ -176,13 +177,15 @@ class AffineCoupling(Bijector):
                     f"{condition.shape} for events of shape {x.shape} with {self._mask.ndim} event axes."
                 )
         shape = tf.shape(condition)
-        event = shape[tf.size(shape) - ndims :]
         batch = tf.shape(x)[: tf.rank(x) - self._mask.ndim]
-        static = condition.shape[condition.shape.rank - ndims :] if condition.shape.rank is not None else None
-        flat = tf.broadcast_to(condition, tf.concat([batch, event], 0))
-        if static is not None and x.shape.rank is not None:
-            flat.set_shape(x.shape[: x.shape.rank - self._mask.ndim].concatenate(static))
-        return flatten_batch(flat, ndims)[0]
+        event = shape[tf.size(shape) - ndims :]
+        flat, _ = flatten_batch(tf.broadcast_to(condition, tf.concat([batch, event], 0)), ndims)
+        sides = (
+            [None] * ndims
+            if condition.shape.rank is None
+            else condition.shape[condition.shape.rank - ndims :]
+        )
+        return tf.ensure_shape(flat, [None, *sides])
 
     def _changed_part(self, value, flat):
         """One output of the conditioner, checked, in the events' shape and dtype."""

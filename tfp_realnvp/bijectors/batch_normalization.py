@@ -99,6 +99,7 @@ class BatchNormalization(Bijector):
                 variable_dtype = tf.as_dtype(dtype or keras.config.floatx()).name
                 layer_name = name.rstrip("/").rsplit("/", 1)[-1]
                 layer = ChannelVariables(center, scale, dtype=variable_dtype, name=layer_name)
+            if not layer.built:
                 layer.build((None, self._channels.size))
             self._layer = parameters["layer"] = layer
             self._momentum, self._epsilon = momentum, epsilon

@@ -38,9 +38,7 @@ class Bijector(tfb.Bijector):
     that is kept, whatever happened to the variables; ask at `tf.identity(y)`.
     """
 
-    _TF_MODULE_IGNORED_PROPERTIES = tfb.Bijector._TF_MODULE_IGNORED_PROPERTIES.union(
-        ("_memory", "_layers")
-    )
+    _TF_MODULE_IGNORED_PROPERTIES = tfb.Bijector._TF_MODULE_IGNORED_PROPERTIES.union(("_memory", "_layers"))
 
     def __init__(self, *, layers=(), **kwargs):
         """Args: layers: Keras layers whose variables are the bijector's; the rest as in TFP."""

@@ -48,9 +48,7 @@ class Chain(Bijector):
                 raise TypeError(f"`bijectors` must hold `tfb.Bijector`s; got {b!r}.")
         dtypes = {tf.as_dtype(b.dtype) for b in bijectors if b.dtype is not None}
         if len(dtypes) > 1:
-            raise ValueError(
-                f"`bijectors` must agree on their dtype; got {sorted(d.name for d in dtypes)}."
-            )
+            raise ValueError(f"`bijectors` must agree on their dtype; got {sorted(d.name for d in dtypes)}.")
         with tf.name_scope(name) as name:
             self._bijectors = bijectors
             inferred = tfp.bijectors.Chain(bijectors)
@@ -108,7 +106,9 @@ class Chain(Bijector):
         return functools.reduce(lambda s, b: b.inverse_event_shape(s), self._bijectors, shape)
 
     def _forward_event_shape_tensor(self, shape):
-        return functools.reduce(lambda s, b: b.forward_event_shape_tensor(s), reversed(self._bijectors), shape)
+        return functools.reduce(
+            lambda s, b: b.forward_event_shape_tensor(s), reversed(self._bijectors), shape
+        )
 
     def _inverse_event_shape_tensor(self, shape):
         return functools.reduce(lambda s, b: b.inverse_event_shape_tensor(s), self._bijectors, shape)

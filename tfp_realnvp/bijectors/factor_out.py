@@ -54,7 +54,9 @@ class FactorOut(Bijector):
         least = max(1, bijector.forward_min_event_ndims)
         event_ndims = least if event_ndims is None else event_ndims
         if event_ndims < least:
-            raise ValueError(f"`event_ndims` must be at least {least} for this `bijector`; got {event_ndims}.")
+            raise ValueError(
+                f"`event_ndims` must be at least {least} for this `bijector`; got {event_ndims}."
+            )
         with tf.name_scope(name) as name:
             self._bijector = bijector
             super().__init__(

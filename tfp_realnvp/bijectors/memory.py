@@ -34,16 +34,12 @@ class Memory:
     def keep_forward(self, x, y, fldj, arguments):
         """Keeps `y`, which was computed from `x`."""
         computed = weakref.ref(y, self._forget)
-        self._evaluations.append(
-            _Evaluation(_hold(x), computed, _hold(fldj), computed, arguments, _graph())
-        )
+        self._evaluations.append(_Evaluation(_hold(x), computed, _hold(fldj), computed, arguments, _graph()))
 
     def keep_inverse(self, x, y, fldj, arguments):
         """Keeps `x`, which was computed from `y`."""
         computed = weakref.ref(x, self._forget)
-        self._evaluations.append(
-            _Evaluation(computed, _hold(y), _hold(fldj), computed, arguments, _graph())
-        )
+        self._evaluations.append(_Evaluation(computed, _hold(y), _hold(fldj), computed, arguments, _graph()))
 
     def find(self, arguments, *, x=None, y=None):
         """Returns `(x, y, fldj)` of the last evaluation with this `x` or `y`, or None."""

@@ -100,7 +100,9 @@ class Squeeze(Bijector):
     def _inverse_event_shape(self, shape):
         height, width, channels = _sides(shape)
         if channels is not None and channels % 4:
-            raise ValueError(f"`{self.name}` unsqueezes a multiple of 4 channels; got events of shape {shape}.")
+            raise ValueError(
+                f"`{self.name}` unsqueezes a multiple of 4 channels; got events of shape {shape}."
+            )
         doubled = [side and 2 * side for side in (height, width)]
         return _with_sides(shape, [*doubled, channels and channels // 4])
 

@@ -36,7 +36,9 @@ def load(path):
     else:
         name = "x" if "x" in content else next(iter(content), None) if len(content) == 1 else None
         if name is None:
-            raise ValueError(f"`{path}` must hold `x`, or `x_train` and `x_test`; it holds {sorted(content)}.")
+            raise ValueError(
+                f"`{path}` must hold `x`, or `x_train` and `x_test`; it holds {sorted(content)}."
+            )
         images, labels = content[name], content.get("y")
         order = np.random.default_rng(0).permutation(len(images))
         test_part, train_part = np.split(order, [max(1, int(TEST_SHARE * len(images)))])
@@ -51,13 +53,14 @@ def _image_data(train, test, classes, path):
             raise ValueError(f"`{path}` must hold images [n, height, width, channels]; got {images.shape}.")
         if images.dtype.kind not in "iu" or images.min() < 0 or images.max() > 255:
             raise ValueError(
-                f"`{path}` must hold integers from 0 to 255; got {images.dtype} from {images.min()} to {images.max()}."
+                f"`{path}` must hold integers from 0 to 255; got {images.dtype} from {images.min()} to "
+                f"{images.max()}."
             )
     largest = int(max(train.max(), test.max()))
     train, test = (x.astype(np.uint8).reshape(*x.shape[:3], -1) for x in (train, test))
     num_classes = None if classes[0] is None else int(max(c.max() for c in classes)) + 1
     splits = [
         (x, np.zeros(len(x), np.int64) if y is None else y.reshape(-1).astype(np.int64))
-        for x, y in zip((train, test), classes)
+        for x, y in zip((train, test), classes, strict=True)
     ]
     return arrays(*splits, num_levels=256 if largest > 127 else largest + 1, num_classes=num_classes)

@@ -36,7 +36,11 @@ def load(data_dir, image_size=None):
             f"with {len(files)}."
         )
     classes = not any(p.parent == folder for p in files)
-    size = (image_size, image_size) if image_size else keras.utils.img_to_array(keras.utils.load_img(files[0])).shape[:2]
+    size = (
+        (image_size, image_size)
+        if image_size
+        else keras.utils.img_to_array(keras.utils.load_img(files[0])).shape[:2]
+    )
     train, test = keras.utils.image_dataset_from_directory(
         folder,
         labels="inferred" if classes else None,

@@ -58,7 +58,9 @@ def training_batches(data, batch_size, conditional=False, flip=False, seed=None)
         `conditional` is set.
     """
     if batch_size > data.num_train:
-        raise ValueError(f"`batch_size` must be at most the {data.num_train} training images; got {batch_size}.")
+        raise ValueError(
+            f"`batch_size` must be at most the {data.num_train} training images; got {batch_size}."
+        )
     images = data.train.cache().shuffle(min(data.num_train, 50_000), seed=seed).repeat()
     batches = _with_condition(images.batch(batch_size, drop_remainder=True), data, conditional)
     if flip:

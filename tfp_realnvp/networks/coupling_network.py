@@ -66,7 +66,9 @@ class CouplingNetwork(keras.layers.Layer):
             **network,
         }
         self.bn_in = inner_batch_norm(dtype=self.dtype_policy, name="bn_in") if use_batch_norm else None
-        self.resnet = ResidualNetwork(2 * self.changed_channels, dtype=self.dtype_policy, name="resnet", **network)
+        self.resnet = ResidualNetwork(
+            2 * self.changed_channels, dtype=self.dtype_policy, name="resnet", **network
+        )
 
     def build(self, input_shape):
         kept = (*input_shape[:-1], self.kept_channels)

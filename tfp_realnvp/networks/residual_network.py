@@ -29,7 +29,14 @@ class ResidualNetwork(keras.layers.Layer):
     """
 
     def __init__(
-        self, outputs, filters, num_residual_blocks, skip=True, bottleneck=False, use_batch_norm=True, **kwargs
+        self,
+        outputs,
+        filters,
+        num_residual_blocks,
+        skip=True,
+        bottleneck=False,
+        use_batch_norm=True,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         self._config = {
@@ -50,7 +57,9 @@ class ResidualNetwork(keras.layers.Layer):
             return
         self.h_in = WeightNormConv2D(filters, 3, use_magnitude=False, dtype=dtype, name="h_in")
         for i in range(num_residual_blocks):
-            self.blocks.append(ResidualBlock(filters, bottleneck, use_batch_norm, dtype=dtype, name=f"block_{i}"))
+            self.blocks.append(
+                ResidualBlock(filters, bottleneck, use_batch_norm, dtype=dtype, name=f"block_{i}")
+            )
         if skip:
             for i in range(num_residual_blocks + 1):
                 self.skips.append(WeightNormConv2D(filters, 1, dtype=dtype, name=f"skip_{i}"))
@@ -95,7 +104,9 @@ class ResidualBlock(keras.layers.Layer):
             )
             for i, side in enumerate(plain)
         ]
-        self.convs.append(PreActivatedConv(filters, last, use_batch_norm, dtype=self.dtype_policy, name="out"))
+        self.convs.append(
+            PreActivatedConv(filters, last, use_batch_norm, dtype=self.dtype_policy, name="out")
+        )
 
     def build(self, input_shape):
         for conv in self.convs:

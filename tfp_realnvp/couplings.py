@@ -1,0 +1,60 @@
+"""Couplings and the batch norms that follow them, with new or with shared layers."""
+
+import keras
+
+from tfp_realnvp.bijectors import AffineCoupling, BatchNormalization
+from tfp_realnvp.bijectors.batch_normalization import ChannelVariables
+
+
+class Couplings:
+    """Makes couplings, each followed by its batch norm, and collects their layers.
+
+    Args:
+      condition: `tf.TensorShape` of a condition, or None.
+      norm: Dictionary of further arguments of the batch norms, or None for none of them.
+      member: Dictionary of arguments of every bijector, `dtype` among them.
+      shared: `layers` of another flow, to use in the order they were made, or None.
+    """
+
+    def __init__(self, condition, norm, member, shared):
+        self.layers = []
+        self.condition = condition
+        self._norm, self._member, self._shared = norm, member, shared
+
+    def __call__(self, shape, mask, network_class, name, **config):
+        """The members of one coupling, from data to latents."""
+        dtype, policy = self._member["dtype"].name, keras.config.dtype_policy()
+        policy = policy if policy.variable_dtype == dtype else dtype  # Mixed precision is for networks only.
+        network = self._new_or_shared(network_class(**config, dtype=policy, name=name))
+        if not network.built:
+            network.build((None, *shape))
+        conditional_event_ndims = self.condition and self.condition.rank
+        members = [AffineCoupling(mask, network, conditional_event_ndims, **self._member, name=name)]
+        if self._norm is not None:
+            norm = f"{name}_batch_norm"
+            layer = self._new_or_shared(ChannelVariables(center=False, scale=False, dtype=dtype, name=norm))
+            options = {"center": False, "scale": False, **self._norm, **self._member}
+            members.append(BatchNormalization(shape, mask, layer=layer, name=norm, **options))
+        return members
+
+    def _new_or_shared(self, layer):
+        """`layer`, or the one to share in its place."""
+        if self._shared:
+            index = len(self.layers)
+            shared = self._shared[index] if index < len(self._shared) else None
+            if _configuration(layer) != _configuration(shared):
+                raise ValueError(
+                    "`layers` are those of a flow of another configuration: a copy can have another "
+                    f"height and width, but not another network; needed {_configuration(layer)}, "
+                    f"got {_configuration(shared)}."
+                )
+            layer = shared
+        self.layers.append(layer)
+        return layer
+
+
+def _configuration(layer):
+    if layer is None:
+        return None
+    config = layer.get_config()
+    return {"class": type(layer).__name__} | {k: v for k, v in config.items() if k not in ("name", "dtype")}
