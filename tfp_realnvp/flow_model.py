@@ -6,7 +6,7 @@ import tensorflow as tf
 from tfp_realnvp.bijectors import bijector_kwargs
 from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.bijectors.layer_variables import LayerVariables
-from tfp_realnvp.images import add_noise, bits_per_dim, dequantize
+from tfp_realnvp.images import add_noise, bits_per_dim, dequantize, stateless_seed
 from tfp_realnvp.networks.coupling_network import WEIGHT_SCALES
 from tfp_realnvp.serialization import deserialize, serialize
 
@@ -125,7 +125,8 @@ class FlowModel(keras.Model):
 
         Args:
           n: Python `int` or shape, how many.
-          seed: TFP seed, see `tfd.Distribution.sample`.
+          seed: Python `int` or stateless seed `Tensor` of shape `[2]`, which give the same
+            samples each time, or None.
           temperature: Python `float`, factor of the latents' deviation from their mean;
             below 1 samples are more typical and less diverse.
           conditional_input: `Tensor` of conditions that broadcasts against `n`, for a
@@ -136,7 +137,7 @@ class FlowModel(keras.Model):
           a little outside of the levels: clip them to draw them.
         """
         base = self.distribution.distribution
-        z = base.sample(n, seed=seed)
+        z = base.sample(n, seed=stateless_seed(seed))
         if temperature != 1:
             mean = base.mean()
             z = mean + temperature * (z - mean)
@@ -168,6 +169,11 @@ class FlowModel(keras.Model):
         return self._forward(
             tf.convert_to_tensor(latents, self.distribution.dtype), _tensor(conditional_input)
         )
+
+    @property
+    def losses(self):
+        # In the dtype in which Keras adds them to the loss of the data.
+        return [tf.cast(loss, keras.config.floatx()) for loss in super().losses]
 
     def train_step(self, data):
         return super().train_step(_inputs(data))

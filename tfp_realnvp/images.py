@@ -90,7 +90,8 @@ def dequantize(images, seed=None, dtype=tf.float32):
 
     Args:
       images: Integer `Tensor` or array of any shape.
-      seed: TFP seed: Python `int`, a stateless seed `Tensor` of shape `[2]`, or None.
+      seed: Python `int` or stateless seed `Tensor` of shape `[2]`, which give the same noise
+        each time, or None.
       dtype: Float `tf.DType` of the result.
 
     Returns:
@@ -103,7 +104,7 @@ def dequantize(images, seed=None, dtype=tf.float32):
     255
     """
     images = tf.convert_to_tensor(images)
-    noise = tf.random.stateless_uniform(tf.shape(images), tfp.random.sanitize_seed(seed), dtype=dtype)
+    noise = tf.random.stateless_uniform(tf.shape(images), stateless_seed(seed), dtype=dtype)
     return add_noise(images, noise)
 
 
@@ -114,3 +115,8 @@ def add_noise(images, noise):
     images = tf.cast(images, noise.dtype)
     noisy = images + noise
     return tf.where(noisy < images + 1, noisy, images)  # Where the sum was rounded up.
+
+
+def stateless_seed(seed):
+    """A seed of shape `[2]`: of a Python `int` always the same, of None always another."""
+    return tfp.random.sanitize_seed((0, seed) if isinstance(seed, int) else seed)

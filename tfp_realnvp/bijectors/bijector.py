@@ -68,23 +68,25 @@ class Bijector(tfb.Bijector):
 
     def _forward(self, x, training=None, conditional_input=None):
         arguments = (training, conditional_input)
-        found = self._memory.find(arguments, x=x) if _on_the_way_to_a_log_det() else None
-        if found is None:
-            y, fldj = self._forward_and_log_det(x, training, conditional_input)
-            y = tf.identity(y) if y is x else y
-            self._memory.keep_forward(x, y, fldj, arguments)
-            return y
-        return found[1]
+        for_log_det = _on_the_way_to_a_log_det()
+        found = self._memory.find(arguments, x=x) if for_log_det else None
+        if found is not None:
+            return found[1]
+        y, fldj = self._forward_and_log_det(x, training, conditional_input)
+        y = tf.identity(y) if y is x else y
+        self._memory.keep_forward(x, y, fldj, arguments, until_taken=for_log_det)
+        return y
 
     def _inverse(self, y, training=None, conditional_input=None):
         arguments = (training, conditional_input)
-        found = self._memory.find(arguments, y=y) if _on_the_way_to_a_log_det() else None
-        if found is None:
-            x, ildj = self._inverse_and_log_det(y, training, conditional_input)
-            x = tf.identity(x) if x is y else x
-            self._memory.keep_inverse(x, y, -ildj, arguments)
-            return x
-        return found[0]
+        for_log_det = _on_the_way_to_a_log_det()
+        found = self._memory.find(arguments, y=y) if for_log_det else None
+        if found is not None:
+            return found[0]
+        x, ildj = self._inverse_and_log_det(y, training, conditional_input)
+        x = tf.identity(x) if x is y else x
+        self._memory.keep_inverse(x, y, -ildj, arguments, until_taken=for_log_det)
+        return x
 
     def _forward_log_det_jacobian(self, x, training=None, conditional_input=None):
         found = self._memory.take((training, conditional_input), x=x)

@@ -31,15 +31,17 @@ class Memory:
     def __reduce__(self):
         return Memory, ()  # A copied or unpickled bijector has nothing to remember.
 
-    def keep_forward(self, x, y, fldj, arguments):
-        """Keeps `y`, which was computed from `x`."""
+    def keep_forward(self, x, y, fldj, arguments, until_taken):
+        """Keeps `y`, which was computed from `x`; `until_taken` even if nobody else does."""
         computed = weakref.ref(y, self._forget)
-        self._evaluations.append(_Evaluation(_hold(x), computed, _hold(fldj), computed, arguments, _graph()))
+        y = _hold(y) if until_taken else computed
+        self._evaluations.append(_Evaluation(_hold(x), y, _hold(fldj), computed, arguments, _graph()))
 
-    def keep_inverse(self, x, y, fldj, arguments):
-        """Keeps `x`, which was computed from `y`."""
+    def keep_inverse(self, x, y, fldj, arguments, until_taken):
+        """Keeps `x`, which was computed from `y`; `until_taken` even if nobody else does."""
         computed = weakref.ref(x, self._forget)
-        self._evaluations.append(_Evaluation(computed, _hold(y), _hold(fldj), computed, arguments, _graph()))
+        x = _hold(x) if until_taken else computed
+        self._evaluations.append(_Evaluation(x, _hold(y), _hold(fldj), computed, arguments, _graph()))
 
     def find(self, arguments, *, x=None, y=None):
         """Returns `(x, y, fldj)` of the last evaluation with this `x` or `y`, or None."""

@@ -1,0 +1,83 @@
+"""Pixel values, noise, bits per dimension, masks and grids."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfp_realnvp as rnvp
+from tfp_realnvp import figures
+
+
+def test_checkerboard_mask():
+    mask = rnvp.checkerboard_mask((3, 4, 2))
+    assert mask.shape == (3, 4, 2)
+    assert mask.dtype == bool
+    for i in range(3):
+        for j in range(4):
+            assert (mask[i, j] == ((i + j) % 2 == 0)).all()
+    np.testing.assert_array_equal(rnvp.checkerboard_mask((3, 4, 2), invert=True), ~mask)
+    np.testing.assert_array_equal(rnvp.checkerboard_mask((5,)), [True, False, True, False, True])
+
+
+def test_channel_mask():
+    mask = rnvp.channel_mask((2, 2, 6))
+    assert mask[..., :3].all()
+    assert not mask[..., 3:].any()
+    np.testing.assert_array_equal(rnvp.channel_mask((2, 2, 6), invert=True), ~mask)
+    np.testing.assert_array_equal(rnvp.channel_mask((3,)), [True, False, False])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64])
+def test_dequantize(dtype):
+    images = np.arange(256, dtype=dtype).repeat(4096).reshape(16, -1)
+    noisy = rnvp.dequantize(images, seed=3)
+    np.testing.assert_array_equal(np.floor(noisy), images)  # Never rounded up to the next level.
+    noise = noisy.numpy().astype(np.float64) - images
+    np.testing.assert_allclose([noise.mean(), noise.std()], [0.5, 12**-0.5], atol=1e-3)
+    np.testing.assert_array_equal(noisy, rnvp.dequantize(images, seed=3))
+    assert np.abs(noisy - rnvp.dequantize(images, seed=4)).max() > 0.5
+    assert np.abs(rnvp.dequantize(images) - rnvp.dequantize(images)).max() > 0.5
+    with pytest.raises(TypeError, match="integers"):
+        rnvp.dequantize(images.astype(np.float32))
+
+
+def test_bits_per_dim_of_a_uniform_density():
+    log_prob = np.array([-12 * np.log(256.0), -12 * np.log(2.0)])
+    np.testing.assert_allclose(rnvp.bits_per_dim(log_prob, (2, 2, 3)), [8.0, 1.0])
+
+
+@pytest.mark.parametrize("num_levels", [2, 17, 256])
+def test_pixels_are_where_they_should_be(num_levels):
+    dist = rnvp.image_distribution(rnvp.RealNVP((4, 4, 1), num_residual_blocks=0, base_filters=2), num_levels)
+    pixels = tf.constant(np.linspace(0, num_levels, 16, dtype=np.float32).reshape(1, 4, 4, 1))
+    logits = dist.bijector.bijectors[0].inverse(pixels)
+    share = 0.05 + 0.9 * pixels / num_levels
+    np.testing.assert_allclose(logits, np.log(share / (1 - share)), rtol=1e-4, atol=1e-5)
+    assert np.isfinite(dist.log_prob(pixels)).all()
+    assert dist.event_shape == (4, 4, 1)
+    assert dist.batch_shape == ()
+    samples = dist.sample(100, seed=(0, 1))
+    assert np.isfinite(samples).all()
+    margin = num_levels * 0.05 / 0.9
+    assert samples.numpy().min() >= -margin
+    assert samples.numpy().max() <= num_levels + margin
+
+
+def test_a_density_over_pixels_integrates_to_one():
+    flow = rnvp.BatchNormalization((1,), dtype="float64")
+    flow.layer.moving_mean.assign([0.4])
+    flow.layer.moving_variance.assign([2.0])
+    dist = rnvp.image_distribution(flow, num_levels=4, event_shape=(1,))
+    margin = 4 * 0.05 / 0.9
+    x = np.linspace(-margin, 4 + margin, 200_003)[1:-1]
+    np.testing.assert_allclose(np.exp(dist.log_prob(x[:, None])).sum() * (x[1] - x[0]), 1.0, atol=1e-5)
+
+
+def test_image_grid():
+    images = np.arange(3)[:, None, None, None] * np.ones((3, 2, 2, 1)) * 10
+    grid = figures.image_grid(images, columns=2, num_levels=21)
+    assert grid.shape == (6, 6, 3)
+    np.testing.assert_allclose(grid[:2, :2], 0.0)
+    np.testing.assert_allclose(grid[:2, 3:5], 0.5)
+    np.testing.assert_allclose(grid[3:5, :2], 1.0)
+    np.testing.assert_allclose(figures.image_grid(images + 300.0, 3).max(), 1.0)

@@ -1,0 +1,80 @@
+"""The main job, by its command line."""
+
+import csv
+import json
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from tfp_realnvp.presets import PRESETS
+
+SCRIPT = pathlib.Path(__file__).parents[1] / "examples" / "train_cifar.py"
+SMALL = (
+    "--num_scales=1",
+    "--num_residual_blocks=1",
+    "--base_filters=4",
+    "--steps_per_epoch=3",
+    "--batch_size=16",
+)
+
+
+def run(*flags):
+    return subprocess.run([sys.executable, str(SCRIPT), *flags], capture_output=True, text=True)
+
+
+def results(out):
+    rows = list(csv.DictReader((out / "history.csv").open()))
+    return json.loads((out / "config.json").read_text()), rows, json.loads((out / "results.json").read_text())
+
+
+def test_digits(tmp_path):
+    out = tmp_path / "run"
+    process = run("--preset=tiny", *SMALL, "--epochs=2", "--num_validation=32", f"--out={out}")
+    assert process.returncode == 0, process.stderr
+    config, rows, result = results(out)
+    assert (config["dataset"], config["base_filters"], config["conditional"]) == ("digits", 4, True)
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert list(rows[0]) == ["epoch", "loss", "bits_per_dim", "val_bits_per_dim"]
+    assert 2 < result["bits_per_dim"] < 9
+    assert 0 < result["bits_per_dim_standard_error"] < 1
+    assert (result["num_test_images"], result["steps"]) == (360, 6)
+    assert any((out / "tensorboard").rglob("events*"))
+    grid = keras.utils.img_to_array(keras.utils.load_img(out / "samples.png"))
+    assert grid.shape[1] >= 600
+    assert np.unique(grid).size > 3
+    model = keras.models.load_model(out / "model.keras")
+    assert model.sample(2, conditional_input=np.eye(10, dtype=np.float32)[:2]).shape == (2, 8, 8, 1)
+
+
+def test_array_without_preset(tmp_path):
+    np.save(
+        tmp_path / "x.npy", np.random.default_rng(0).integers(0, 256, size=(60, 6, 6, 3)).astype(np.uint8)
+    )
+    out = tmp_path / "run"
+    process = run("--dataset=array", f"--data_dir={tmp_path / 'x.npy'}", *SMALL, "--epochs=1", f"--out={out}")
+    assert process.returncode == 0, process.stderr
+    assert results(out)[0]["event_shape"] == [6, 6, 3]
+
+
+def test_max_minutes_ends_training(tmp_path):
+    process = run(*SMALL, "--epochs=500", "--max_minutes=0.02", f"--out={tmp_path}")
+    assert process.returncode == 0, process.stderr
+    assert results(tmp_path)[2]["steps"] < 1500
+
+
+@pytest.mark.parametrize("flag", ["--preset=huge", "--dataset=mnist", "--batch_size=0"])
+def test_bad_flags_are_named(flag, tmp_path):
+    process = run(flag, f"--out={tmp_path / 'run'}")
+    assert process.returncode != 0
+    assert flag.split("=")[0].strip("-") in process.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_papers_preset():
+    preset = PRESETS["cifar10"]
+    assert (preset.num_scales, preset.num_residual_blocks, preset.base_filters) == (2, 8, 64)
+    assert (preset.batch_size, preset.flip, preset.l2, preset.learning_rate) == (64, True, 5e-5, 1e-3)
