@@ -32,8 +32,8 @@ CASES = {
     "all_false_mask": (lambda: coupling(mask=np.zeros(4, bool)), ValueError, "`mask` leaves.*nothing to look at"),
     "one_dimension": (lambda: coupling(mask=rnvp.channel_mask((1,))), ValueError, "`mask` leaves"),
     "no_conditioner": (lambda: coupling(3), TypeError, "`conditioner` must be callable; got 3"),
-    "three_outputs": (lambda: coupling(lambda x: (x, x, x)).forward(x), ValueError, "shift and log-scale; got 3"),
-    "wrong_output": (lambda: coupling(lambda x: (x, x[:, :3])).forward(x), ValueError, r"broadcast.*got \(3, 3\)"),
+    "three_outputs": (lambda: coupling(lambda x: (x, x, x)).forward(x), ValueError, "shift and log-scale; it returned 3"),
+    "wrong_output": (lambda: coupling(lambda x: (x, x[:, :3])).forward(x), ValueError, r"broadcast.*has \(3, 3\)"),
     "wrong_event": (lambda: coupling().forward(x[:, :3]), ValueError, r"mask of shape \(4,\); got.*\(3,\)"),
     "no_condition": (lambda: coupling(conditional).forward(x), ValueError, "needs a `conditional_input`"),
     "unused_condition": (

@@ -115,6 +115,7 @@ class RealNVP(Chain):
             norm = {"momentum": batch_norm_momentum, "use_running_average": use_running_average}
         with tf.name_scope(name) as name:
             couplings = Couplings(condition, norm, member, layers)
+            self._num_scales = None
             if shape.rank == 1:
                 bijectors = _vector_flow(couplings, shape, num_couplings or 8, hidden_units or (64, 64))
             else:
@@ -155,7 +156,7 @@ class RealNVP(Chain):
 
     @property
     def num_scales(self):
-        """Number of scales of an image flow."""
+        """Number of scales of an image flow, None for vectors."""
         return self._num_scales
 
 

@@ -1,0 +1,135 @@
+"""Calls the network of a coupling, whatever kind of callable it is, and checks its output."""
+
+import inspect
+
+import tensorflow as tf
+
+from tfp_realnvp.bijectors.batch_axis import flatten_batch
+from tfp_realnvp.bijectors.call_arguments import is_training
+from tfp_realnvp.bijectors.layer_variables import is_keras_layer
+
+
+class Conditioner:
+    """A callable from events, and conditions, to their shift and log-scale.
+
+    Args:
+      function: Callable or Keras layer; see `AffineCoupling`.
+      conditional_event_ndims: Python `int`, number of axes of one condition, or None.
+      owner: Python `str`, name of the coupling, for errors.
+    """
+
+    def __init__(self, function, conditional_event_ndims, owner):
+        self.function = function
+        self._conditional_event_ndims = conditional_event_ndims
+        self._owner = owner
+        self._condition = _parameter(function, "conditional_input")
+
+    @property
+    def takes_condition(self):
+        return self._condition is not None
+
+    def __call__(self, events, x, training, condition):
+        """Calls the function.
+
+        Args:
+          events: `Tensor` with one batch axis, what the function sees.
+          x: The same events as they came, with any batch shape.
+          training: Python `bool` or None.
+          condition: `Tensor` or None, with the batch shape of `x` or one that broadcasts.
+
+        Returns:
+          Pair of `Tensor`s of the shape and dtype of `events`, shift and log-scale.
+        """
+        kwargs = {}
+        if is_keras_layer(self.function):
+            if training is not None:  # Keras takes a None for "not training".
+                kwargs["training"] = training
+        elif _parameter(self.function, "training"):
+            kwargs["training"] = is_training(training)
+        if condition is not None:
+            if not self.takes_condition:
+                raise ValueError(
+                    f"`conditional_input` was given, but the conditioner of `{self._owner}` takes none."
+                )
+            kwargs["conditional_input"] = self._flat(condition, x, event_ndims=events.shape.rank - 1)
+        elif _is_required(self._condition):
+            raise ValueError(f"`{self._owner}` is conditional and needs a `conditional_input`.")
+        output = self.function(events, **kwargs)
+        if not isinstance(output, (tuple, list)):
+            output = tf.split(output, 2, axis=-1)
+        if len(output) != 2:
+            raise ValueError(
+                f"The conditioner of `{self._owner}` must return shift and log-scale; it returned {len(output)} "
+                "values."
+            )
+        return [self._checked(tf.convert_to_tensor(value), events) for value in output]
+
+    def _flat(self, condition, x, event_ndims):
+        """One condition for each of the events, on one batch axis."""
+        condition = tf.convert_to_tensor(condition, name="conditional_input")
+        ndims = self._conditional_event_ndims
+        if ndims is None:
+            if condition.shape.rank is None or x.shape.rank is None:
+                raise ValueError(
+                    f"`{self._owner}` needs `conditional_event_ndims` where ranks are not known beforehand."
+                )
+            ndims = condition.shape.rank - (x.shape.rank - event_ndims)
+            if ndims < 0:
+                raise ValueError(
+                    "`conditional_input` must have the batch axes of the events; got shape "
+                    f"{condition.shape} for events of shape {x.shape} with {event_ndims} event axes."
+                )
+        shape = tf.shape(condition)
+        batch = tf.shape(x)[: tf.rank(x) - event_ndims]
+        event = shape[tf.size(shape) - ndims :]
+        flat, _ = flatten_batch(tf.broadcast_to(condition, tf.concat([batch, event], 0)), ndims)
+        sides = (
+            [None] * ndims
+            if condition.shape.rank is None
+            else condition.shape[condition.shape.rank - ndims :]
+        )
+        return tf.ensure_shape(flat, [None, *sides])
+
+    def _checked(self, value, events):
+        """One output, if it fits the events, in their shape and dtype."""
+        if value.dtype.size < events.dtype.size and events.dtype == tf.float64:
+            raise TypeError(
+                f"The conditioner of `{self._owner}` computes in {value.dtype.name} where events are "
+                "float64; build it with dtype='float64'."
+            )
+        try:
+            shape = tf.broadcast_static_shape(value.shape, events.shape)
+        except ValueError:
+            shape = None
+        if shape is None or not shape.is_compatible_with(events.shape):
+            raise ValueError(
+                f"The conditioner of `{self._owner}` must return shift and log-scale that broadcast to "
+                f"{events.shape}, or one tensor with both on its last axis; one of them has {value.shape}."
+            )
+        value = tf.cast(value, events.dtype)
+        same = value.shape == events.shape and value.shape[1:].is_fully_defined()
+        return value if same else tf.broadcast_to(value, tf.shape(events))
+
+
+def _is_required(parameter):
+    return (
+        parameter is not None
+        and parameter.kind is not parameter.VAR_KEYWORD
+        and parameter.default is parameter.empty
+    )
+
+
+def _parameter(conditioner, name):
+    """What takes the keyword argument `name` of a conditioner: an `inspect.Parameter`, or None.
+
+    The `**kwargs` of a plain callable do; those of a Keras model's `call` mean nothing.
+    """
+    function = getattr(conditioner, "call", conditioner)
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # A builtin without a signature.
+        return None
+    keywords = (
+        [] if is_keras_layer(conditioner) else [p for p in parameters.values() if p.kind is p.VAR_KEYWORD]
+    )
+    return parameters.get(name) or next(iter(keywords), None)
