@@ -9,7 +9,8 @@ import tensorflow_probability as tfp
 
 import tfp_realnvp as rnvp
 from tfp_realnvp.networks.coupling_network import ChannelNetwork, CheckerboardNetwork
-from tfp_realnvp.networks.residual_network import ResidualNetwork, inner_batch_norm
+from tfp_realnvp.networks.inner_batch_norm import InnerBatchNorm
+from tfp_realnvp.networks.residual_network import ResidualNetwork
 from tfp_realnvp.networks.weight_norm_conv import WeightNormConv2D
 
 both_dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -173,9 +174,9 @@ def test_convolutions(variant, kernel_size, magnitude, bias, dtype):
 
 
 @both_dtypes
-def test_inner_batch_norm(dtype):
+def test_InnerBatchNorm(dtype):
     ops = golden.load("ops")
-    layer = inner_batch_norm(dtype=dtype)
+    layer = InnerBatchNorm(dtype=dtype)
     x = tf.constant(ops["batch_norm/in"], dtype)
     layer.build(x.shape)
     names = {"bn_in/" + k: v for k, v in authors_weights.moment_names("", layer).items()} | {

@@ -126,7 +126,7 @@ class AffineCoupling(Bijector):
         sides = [None if side == 1 else side for side in self._mask.shape]
         if not events.shape[1:].is_compatible_with(sides):
             raise ValueError(
-                f"`{self.name}` has a mask of shape {self._mask.shape}; got events of shape {events.shape[1:]}."
+                f"`{self.name}` has a mask of shape {self._mask.shape}; got events of {events.shape[1:]}."
             )
         events = tf.ensure_shape(events, [None, *sides])
         zero = tf.zeros_like(events)

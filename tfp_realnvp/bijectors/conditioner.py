@@ -59,8 +59,8 @@ class Conditioner:
             output = tf.split(output, 2, axis=-1)
         if len(output) != 2:
             raise ValueError(
-                f"The conditioner of `{self._owner}` must return shift and log-scale; it returned {len(output)} "
-                "values."
+                f"The conditioner of `{self._owner}` must return shift and log-scale; it returned "
+                f"{len(output)} values."
             )
         return [self._checked(tf.convert_to_tensor(value), events) for value in output]
 

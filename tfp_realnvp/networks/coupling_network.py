@@ -4,7 +4,8 @@ import keras
 from keras import ops
 
 from tfp_realnvp.masks import checkerboard_mask
-from tfp_realnvp.networks.residual_network import ResidualNetwork, inner_batch_norm
+from tfp_realnvp.networks.inner_batch_norm import InnerBatchNorm
+from tfp_realnvp.networks.residual_network import ResidualNetwork
 
 register = keras.saving.register_keras_serializable("tfp_realnvp")
 
@@ -65,7 +66,7 @@ class CouplingNetwork(keras.layers.Layer):
             "conditional_channels": conditional_channels,
             **network,
         }
-        self.bn_in = inner_batch_norm(dtype=self.dtype_policy, name="bn_in") if use_batch_norm else None
+        self.bn_in = InnerBatchNorm(dtype=self.dtype_policy, name="bn_in") if use_batch_norm else None
         self.resnet = ResidualNetwork(
             2 * self.changed_channels, dtype=self.dtype_policy, name="resnet", **network
         )

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from tfp_realnvp.networks.inner_batch_norm import InnerBatchNorm
 from tfp_realnvp.networks.weight_norm_conv import WeightNormConv2D
 
 register = keras.saving.register_keras_serializable("tfp_realnvp")
@@ -134,7 +135,7 @@ class PreActivatedConv(keras.layers.Layer):
             "use_magnitude": use_magnitude,
             "use_bias": use_bias,
         }
-        self.norm = inner_batch_norm(dtype=self.dtype_policy, name="norm") if use_batch_norm else None
+        self.norm = InnerBatchNorm(dtype=self.dtype_policy, name="norm") if use_batch_norm else None
         self.conv = WeightNormConv2D(
             filters, kernel_size, use_magnitude, use_bias, dtype=self.dtype_policy, name="conv"
         )
@@ -149,8 +150,3 @@ class PreActivatedConv(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), **self._config}
-
-
-def inner_batch_norm(**kwargs):
-    """Batch norm as the authors use it inside networks: an offset, but no learned scale."""
-    return keras.layers.BatchNormalization(scale=False, momentum=0.9, epsilon=1e-4, **kwargs)

@@ -1,0 +1,42 @@
+"""The batch norm inside of the networks."""
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("tfp_realnvp")
+class InnerBatchNorm(keras.layers.BatchNormalization):
+    """Keras's batch norm over an image's channels, as the authors use it: without a scale.
+
+    ```none
+    (x - mean) / sqrt(variance + 1e-4) + beta
+    ```
+
+    It computes what `keras.layers.BatchNormalization` does, by TensorFlow's one fused
+    operation where there is one (not for float64).
+
+    #### References
+    Dinh et al. (2017), section 3.7; the authors' released code.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"scale": False, "momentum": 0.9, "epsilon": 1e-4, **kwargs})
+
+    def call(self, x, training=None):
+        if self.compute_dtype == "float64":
+            return super().call(x, training=training)
+        is_training = bool(training) and self.trainable
+        beta = tf.convert_to_tensor(self.beta)
+        moving = (
+            [] if is_training else [tf.convert_to_tensor(m) for m in (self.moving_mean, self.moving_variance)]
+        )
+        mean, variance = moving or (None, None)
+        y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            x, tf.ones_like(beta), beta, mean, variance, epsilon=self.epsilon, is_training=is_training
+        )
+        if is_training:
+            count = tf.cast(tf.size(x[..., 0]), variance.dtype)
+            variance *= (count - 1) / count  # The operation gives the unbiased variance.
+            for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                moving.assign(moving * self.momentum + batch * (1 - self.momentum))
+        return y
