@@ -109,6 +109,21 @@ def test_a_value_and_its_log_det_by_hand_run_once():
     assert int(conditioner.calls) == 3
 
 
+def test_training_by_hand_moves_statistics_once():
+    norm = rnvp.BatchNormalization((2,), momentum=0.0)
+    y = tf.random.normal([8, 2])
+    norm.inverse(y, training=True).numpy()
+    norm.layer.moving_mean.assign([7.0, 7.0])
+    log_det = norm.inverse_log_det_jacobian(y, 1, training=True)
+    np.testing.assert_array_equal(norm.layer.moving_mean, [7.0, 7.0])
+    np.testing.assert_allclose(log_det, norm.inverse_log_det_jacobian(y, 1), rtol=1e-5)
+    for _ in range(3):
+        norm.inverse(y, training=True)
+    assert len(norm._memory._evaluations) == 1
+    del y
+    assert not norm._memory._evaluations
+
+
 def test_log_prob_follows_the_variables(flow):
     dist, conditioners = flow
     x = tf.identity(dist.sample(3, seed=(1, 2)))

@@ -119,13 +119,13 @@ class BatchNormalization(Bijector):
         return self._layer
 
     def _forward_and_log_det(self, x, training, conditional_input):
-        self._check_event(x)
+        x = self._ensure_event_shape(x)
         shift, mean, log_scale = self._affine(self._layer.moving_mean, self._layer.moving_variance)
         y = (x - shift) * tf.exp(-log_scale) + mean
         return self._where_changed(y, x), -self._log_det(log_scale, x)
 
     def _inverse_and_log_det(self, y, training, conditional_input):
-        self._check_event(y)
+        y = self._ensure_event_shape(y)
         moments = self._layer.moving_mean, self._layer.moving_variance
         if is_training(training) and self._layer.trainable:
             moments = self._batch_moments(y)
@@ -180,10 +180,14 @@ class BatchNormalization(Bijector):
         log_det = tf.reduce_sum(positions * log_scale)
         return tf.ones_like(x[(..., *[0] * ndims)]) * log_det
 
-    def _check_event(self, x):
-        event = x.shape[-self._event_shape.rank :]
+    def _ensure_event_shape(self, x):
+        ndims = self._event_shape.rank
+        event = x.shape[-ndims:]
         if not event.is_compatible_with(self._event_shape):
             raise ValueError(f"`{self.name}` is for events of shape {self._event_shape}; got {event}.")
+        return (
+            x if x.shape.rank is None else tf.ensure_shape(x, x.shape[:-ndims].concatenate(self._event_shape))
+        )
 
 
 @keras.saving.register_keras_serializable("tfp_realnvp")

@@ -32,10 +32,12 @@ class Bijector(tfb.Bijector):
     costs no second evaluation. Values asked for again are always computed anew: unlike
     stock bijectors, `b.inverse(b.forward(x))` inverts. One rule follows in eager mode:
     do not change variables between `x = b.inverse(y)` and the log-determinant at `y`
-    that belongs to it, while `x` is kept; the log-determinant is that of the pass
-    which gave `x`. A stock `tfb.Chain` around our bijectors still has TFP's own cache:
-    `chain.inverse(y)` with the same tensor `y` gives the tensor it gave before as long as
-    that is kept, whatever happened to the variables; ask at `tf.identity(y)`.
+    that belongs to it, while `x` is kept (with `training=True`: while `y` is): that
+    log-determinant is of the pass which gave `x`.
+
+    A stock `tfb.Chain` around our bijectors still has TFP's own cache: `chain.inverse(y)`
+    with the same tensor `y` gives the tensor it gave before as long as that is kept,
+    whatever happened to the variables; ask at `tf.identity(y)`, or use our `Chain`.
     """
 
     _TF_MODULE_IGNORED_PROPERTIES = tfb.Bijector._TF_MODULE_IGNORED_PROPERTIES.union(("_memory", "_layers"))
@@ -74,7 +76,8 @@ class Bijector(tfb.Bijector):
             return found[1]
         y, fldj = self._forward_and_log_det(x, training, conditional_input)
         y = tf.identity(y) if y is x else y
-        self._memory.keep_forward(x, y, fldj, arguments, until_taken=for_log_det)
+        anchor = None if for_log_det else x if training else y
+        self._memory.keep(x, y, fldj, arguments, computed=y, anchor=anchor)
         return y
 
     def _inverse(self, y, training=None, conditional_input=None):
@@ -85,7 +88,8 @@ class Bijector(tfb.Bijector):
             return found[0]
         x, ildj = self._inverse_and_log_det(y, training, conditional_input)
         x = tf.identity(x) if x is y else x
-        self._memory.keep_inverse(x, y, -ildj, arguments, until_taken=for_log_det)
+        anchor = None if for_log_det else y if training else x
+        self._memory.keep(x, y, -ildj, arguments, computed=x, anchor=anchor)
         return x
 
     def _forward_log_det_jacobian(self, x, training=None, conditional_input=None):

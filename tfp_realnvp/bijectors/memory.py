@@ -14,15 +14,15 @@ import weakref
 
 import tensorflow as tf
 
-_Evaluation = collections.namedtuple("_Evaluation", "x, y, fldj, computed, arguments, graph")
+_Evaluation = collections.namedtuple("_Evaluation", "x, y, fldj, arguments, graph")
 
 
 class Memory:
     """Evaluations `y = forward(x)` with their log-determinants, each to be used once.
 
-    An evaluation is kept while the tensor it computed lives. In eager mode it keeps
-    its input alive meanwhile, so that the members of a chain find theirs again; in a
-    graph the graph alone keeps tensors.
+    In eager mode an evaluation keeps its tensors, but for one, its anchor: it is forgotten
+    when nobody else keeps that. So the members of a chain find theirs again, and nothing
+    is kept for long. In a graph the graph alone keeps tensors.
     """
 
     def __init__(self):
@@ -31,17 +31,18 @@ class Memory:
     def __reduce__(self):
         return Memory, ()  # A copied or unpickled bijector has nothing to remember.
 
-    def keep_forward(self, x, y, fldj, arguments, until_taken):
-        """Keeps `y`, which was computed from `x`; `until_taken` even if nobody else does."""
-        computed = weakref.ref(y, self._forget)
-        y = _hold(y) if until_taken else computed
-        self._evaluations.append(_Evaluation(_hold(x), y, _hold(fldj), computed, arguments, _graph()))
+    def keep(self, x, y, fldj, arguments, computed, anchor):
+        """Keeps an evaluation in place of an older one of the same input.
 
-    def keep_inverse(self, x, y, fldj, arguments, until_taken):
-        """Keeps `x`, which was computed from `y`; `until_taken` even if nobody else does."""
-        computed = weakref.ref(x, self._forget)
-        x = _hold(x) if until_taken else computed
-        self._evaluations.append(_Evaluation(x, _hold(y), _hold(fldj), computed, arguments, _graph()))
+        Args:
+          x, y, fldj: `Tensor`s.
+          arguments: Tuple of the call arguments.
+          computed: Which of `x` and `y` was computed.
+          anchor: One of `x` and `y`, or None to keep the evaluation until it is taken.
+        """
+        self.take(arguments, **({"y": y} if computed is x else {"x": x}))
+        x, y = (weakref.ref(t, self._forget) if t is anchor else _hold(t) for t in (x, y))
+        self._evaluations.append(_Evaluation(x, y, _hold(fldj), arguments, _graph()))
 
     def find(self, arguments, *, x=None, y=None):
         """Returns `(x, y, fldj)` of the last evaluation with this `x` or `y`, or None."""
@@ -53,7 +54,7 @@ class Memory:
         evaluation = self._last(arguments, x, y)
         if evaluation is None:
             return None
-        self._forget(evaluation.computed)
+        self._evaluations = [e for e in self._evaluations if e is not evaluation]
         return evaluation.x(), evaluation.y(), evaluation.fldj()
 
     def _last(self, arguments, x, y):
@@ -67,8 +68,8 @@ class Memory:
                 return evaluation
         return None
 
-    def _forget(self, computed):
-        self._evaluations = [e for e in self._evaluations if e.computed is not computed]
+    def _forget(self, anchor):
+        self._evaluations = [e for e in self._evaluations if e.x is not anchor and e.y is not anchor]
 
 
 def _hold(tensor):
