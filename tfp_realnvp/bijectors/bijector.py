@@ -32,7 +32,7 @@ class Bijector(tfb.Bijector):
     costs no second evaluation. Values asked for again are always computed anew: unlike
     stock bijectors, `b.inverse(b.forward(x))` inverts. One rule follows in eager mode:
     do not change variables between `x = b.inverse(y)` and the log-determinant at `y`
-    that belongs to it, while `x` is kept (with `training=True`: while `y` is): that
+    that belongs to it, while `x` is kept (with `training=True` it need not be): that
     log-determinant is of the pass which gave `x`.
 
     A stock `tfb.Chain` around our bijectors still has TFP's own cache: `chain.inverse(y)`
@@ -76,8 +76,7 @@ class Bijector(tfb.Bijector):
             return found[1]
         y, fldj = self._forward_and_log_det(x, training, conditional_input)
         y = tf.identity(y) if y is x else y
-        anchor = None if for_log_det else x if training else y
-        self._memory.keep(x, y, fldj, arguments, computed=y, anchor=anchor)
+        self._memory.keep(x, y, fldj, arguments, computed=y, until_taken=for_log_det)
         return y
 
     def _inverse(self, y, training=None, conditional_input=None):
@@ -88,8 +87,9 @@ class Bijector(tfb.Bijector):
             return found[0]
         x, ildj = self._inverse_and_log_det(y, training, conditional_input)
         x = tf.identity(x) if x is y else x
-        anchor = None if for_log_det else y if training else x
-        self._memory.keep(x, y, -ildj, arguments, computed=x, anchor=anchor)
+        self._memory.keep(x, y, -ildj, arguments, computed=x, until_taken=for_log_det)
+        if training:
+            self._memory.pin(x)  # So that moving statistics move once, even if `x` is not kept.
         return x
 
     def _forward_log_det_jacobian(self, x, training=None, conditional_input=None):

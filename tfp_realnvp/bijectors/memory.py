@@ -20,29 +20,38 @@ _Evaluation = collections.namedtuple("_Evaluation", "x, y, fldj, arguments, grap
 class Memory:
     """Evaluations `y = forward(x)` with their log-determinants, each to be used once.
 
-    In eager mode an evaluation keeps its tensors, but for one, its anchor: it is forgotten
-    when nobody else keeps that. So the members of a chain find theirs again, and nothing
-    is kept for long. In a graph the graph alone keeps tensors.
+    In eager mode an evaluation keeps its input, and is forgotten when nobody keeps what
+    it computed. So the members of a chain find theirs again, and nothing is kept for long.
+    In a graph the graph alone keeps tensors.
     """
 
     def __init__(self):
         self._evaluations = []
+        self._pinned = None
 
     def __reduce__(self):
         return Memory, ()  # A copied or unpickled bijector has nothing to remember.
 
-    def keep(self, x, y, fldj, arguments, computed, anchor):
-        """Keeps an evaluation in place of an older one of the same input.
+    def keep(self, x, y, fldj, arguments, computed, until_taken):
+        """Keeps an evaluation, in place of an older one of the same input.
 
         Args:
           x, y, fldj: `Tensor`s.
           arguments: Tuple of the call arguments.
           computed: Which of `x` and `y` was computed.
-          anchor: One of `x` and `y`, or None to keep the evaluation until it is taken.
+          until_taken: Python `bool`, whether to keep it even if nobody keeps `computed`.
         """
         self.take(arguments, **({"y": y} if computed is x else {"x": x}))
-        x, y = (weakref.ref(t, self._forget) if t is anchor else _hold(t) for t in (x, y))
+        x, y = (
+            weakref.ref(tensor, self._forget) if tensor is computed and not until_taken else _hold(tensor)
+            for tensor in (x, y)
+        )
         self._evaluations.append(_Evaluation(x, y, _hold(fldj), arguments, _graph()))
+
+    def pin(self, computed):
+        """Keeps the evaluation of `computed` until it is taken, or another one is pinned."""
+        if tf.executing_eagerly():
+            self._pinned = computed
 
     def find(self, arguments, *, x=None, y=None):
         """Returns `(x, y, fldj)` of the last evaluation with this `x` or `y`, or None."""
@@ -54,8 +63,11 @@ class Memory:
         evaluation = self._last(arguments, x, y)
         if evaluation is None:
             return None
+        tensors = evaluation.x(), evaluation.y(), evaluation.fldj()
         self._evaluations = [e for e in self._evaluations if e is not evaluation]
-        return evaluation.x(), evaluation.y(), evaluation.fldj()
+        if any(tensor is self._pinned for tensor in tensors):
+            self._pinned = None
+        return tensors
 
     def _last(self, arguments, x, y):
         graph = _graph()
@@ -68,8 +80,8 @@ class Memory:
                 return evaluation
         return None
 
-    def _forget(self, anchor):
-        self._evaluations = [e for e in self._evaluations if e.x is not anchor and e.y is not anchor]
+    def _forget(self, computed):
+        self._evaluations = [e for e in self._evaluations if e.x is not computed and e.y is not computed]
 
 
 def _hold(tensor):
