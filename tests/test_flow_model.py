@@ -236,6 +236,29 @@ def test_saves_a_users_own_chain(tmp_path):
     np.testing.assert_allclose(again.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-6)
 
 
+@pytest.mark.parametrize("conditional", [False, True])
+def test_networks_need_not_be_built(conditional):
+    dense = keras.layers.Dense(4)
+
+    class Concatenating(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.dense = dense
+
+        def call(self, x, conditional_input):
+            return self.dense(tf.concat([x, conditional_input], -1))
+
+    network = Concatenating() if conditional else keras.Sequential([dense])
+    coupling = rnvp.AffineCoupling(rnvp.channel_mask((2,)), network)
+    base = tfd.Sample(tfd.Normal(0.0, 1.0), [2])
+    model = rnvp.FlowModel(tfd.TransformedDistribution(base, tfb.Chain([coupling, tfb.Permute([1, 0])])))
+    model.compile(keras.optimizers.Adam(1e-2))
+    x = np.random.default_rng(0).normal(1.0, 2.0, size=(64, 2)).astype(np.float32)
+    history = model.fit(x, x if conditional else None, epochs=5, batch_size=32, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0]
+    assert len(model.trainable_variables) == len(model.distribution.trainable_variables) == 2
+
+
 def test_saving_names_what_cannot_be_saved(tmp_path):
     coupling = rnvp.AffineCoupling(rnvp.channel_mask((2,)), lambda x: (x, x))
     base = tfd.Sample(tfd.Normal(0.0, 1.0), [2])

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tfp_realnvp.bijectors import bijector_kwargs
 from tfp_realnvp.bijectors.bijector import Bijector
+from tfp_realnvp.bijectors.call_arguments import takes_condition
 from tfp_realnvp.bijectors.layer_variables import LayerVariables
 from tfp_realnvp.images import add_noise, bits_per_dim, dequantize, stateless_seed
 from tfp_realnvp.networks.coupling_network import WEIGHT_SCALES
@@ -68,7 +69,7 @@ class FlowModel(keras.Model):
         super().__init__(**{"dtype": distribution.dtype.name, "autocast": False, "name": name, **kwargs})
         self.distribution = distribution
         self.l2, self.seed = l2, seed
-        self.flow_layers = _layers(distribution)
+        self.flow_layers = _built_layers(distribution)
         self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
         self._noise = keras.random.SeedGenerator(seed)
         self._forward = tf.function(self._apply(distribution.bijector.forward), reduce_retracing=True)
@@ -82,7 +83,8 @@ class FlowModel(keras.Model):
     def compile(self, optimizer="adam", loss=None, **kwargs):
         """As `keras.Model.compile`; the loss is the mean negative log-density by default."""
         super().compile(optimizer=optimizer, loss=loss or negative_log_density, **kwargs)
-        self.optimizer.build(self.trainable_variables)  # Inside `fit` it would trace every step twice.
+        if all(layer.built for layer in self.flow_layers):
+            self.optimizer.build(self.trainable_variables)  # Inside `fit` every step would be traced twice.
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
@@ -222,10 +224,12 @@ class _OtherVariables(keras.layers.Layer):
         self.built = True
 
 
-def _layers(distribution):
+def _built_layers(distribution):
     """The Keras layers in a distribution, and one for the variables outside of them."""
     bijectors = [m for m in distribution.submodules if isinstance(m, Bijector)]
     layers = list({id(layer): layer for b in bijectors for layer in b.layers}.values())
+    if not all(layer.built for layer in layers) and not takes_condition(distribution.bijector):
+        distribution.sample(1)  # A conditional one is built by the first call with a condition.
     seen = {id(v._value) for layer in layers for v in layer.variables}
     others = [v for v in distribution.variables if id(v) not in seen]
     return layers + ([_OtherVariables(others, name="other_variables")] if others else [])
