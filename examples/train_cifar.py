@@ -68,6 +68,7 @@ def main(argv):
         epochs=config.epochs,
         steps_per_epoch=config.steps_per_epoch or images.num_train // config.batch_size,
         validation_data=validation,
+        shuffle=False,  # `train` is shuffled.
         callbacks=[
             *([keras.callbacks.SwapEMAWeights()] if config.weight_averaging else []),
             callbacks.EpochCSV(out / "history.csv"),

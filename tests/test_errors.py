@@ -70,6 +70,31 @@ CASES = {
     "factor_out_shape": (
         lambda: rnvp.FactorOut(rnvp.Squeeze()).forward(np.zeros((1, 4, 4, 2), np.float32)), ValueError, "keep shapes",
     ),
+    "odd_output": (lambda: coupling(lambda x: x[:, :3]).forward(x), ValueError, r"an even number; it returned \(3, 3\)"),
+    "flow_with_classes": (
+        lambda: rnvp.RealNVP((4,), conditional_event_shape=(2,)).forward(x, conditional_input=np.zeros(3)),
+        ValueError, r"needs a `conditional_input` of shape \[..., 2\], got \(3,\).*one-hot",
+    ),
+    "model_with_classes": (
+        lambda: rnvp.FlowModel(
+            tfd.TransformedDistribution(normal, rnvp.RealNVP((4,), conditional_event_shape=(3,)))
+        )((x, np.zeros(3, np.float32))),
+        ValueError, r"\[batch, 3\], classes one-hot; got \(3,\)",
+    ),
+    "scalar_base": (
+        lambda: rnvp.FlowModel(tfd.TransformedDistribution(tfd.Normal(0.0, 1.0), coupling())), ValueError, "`tfd.Sample`",
+    ),
+    "base_of_another_shape": (
+        lambda: rnvp.FlowModel(tfd.TransformedDistribution(normal, rnvp.RealNVP((3,)))), ValueError, r"events of shape \(3,\)",
+    ),
+    "events_to_encode": (
+        lambda: rnvp.FlowModel(tfd.TransformedDistribution(normal, rnvp.RealNVP((4,)))).encode(x[:, :3]),
+        ValueError, r"`events` must be of shape \[batch, \*\(4,\)\]; got \(3, 3\)",
+    ),
+    "latents_to_decode": (
+        lambda: rnvp.FlowModel(tfd.TransformedDistribution(normal, rnvp.RealNVP((4,)))).decode(x[:, :3]),
+        ValueError, "`latents` must be of shape",
+    ),
     "empty_chain": (lambda: rnvp.Chain([]), ValueError, "`bijectors` must hold at least one"),
     "no_bijectors": (lambda: rnvp.Chain([tf.exp]), TypeError, "`bijectors` must hold"),
     "chain_dtypes": (
@@ -78,7 +103,7 @@ CASES = {
     ),
     "flow_rank": (lambda: rnvp.RealNVP((4, 4)), ValueError, r"`event_shape` must be.*got \(4, 4\)"),
     "flow_one_dimension": (lambda: rnvp.RealNVP((1,)), ValueError, "at least 2 dimensions"),
-    "flow_scales": (lambda: rnvp.RealNVP((8, 8, 3), num_scales=4), ValueError, "`num_scales` is too many.*4 scales"),
+    "flow_scales": (lambda: rnvp.RealNVP((8, 8, 3), num_scales=4), ValueError, "`num_scales` is too many.*multiples of 8"),
     "flow_odd": (lambda: rnvp.RealNVP((6, 10, 3), num_scales=3), ValueError, "`num_scales` is too many"),
     "flow_zero": (lambda: rnvp.RealNVP((8, 8, 3), base_filters=0), ValueError, "`base_filters` must be an integer"),
     "image_argument_of_vectors": (lambda: rnvp.RealNVP((4,), num_scales=2), ValueError, "`num_scales` has no meaning"),

@@ -16,4 +16,4 @@ def test_code_block(block, tmp_path, monkeypatch):
 
 
 def test_there_are_code_blocks():
-    assert len(BLOCKS) >= 2
+    assert len(BLOCKS) >= 3

@@ -59,10 +59,11 @@ class FlowModel(keras.Model):
                 raise TypeError(
                     f"`distribution` must be a `tfd.TransformedDistribution`; got {distribution!r}."
                 )
-        if distribution.batch_shape.rank != 0 or not distribution.event_shape.is_fully_defined():
+        shape, least = distribution.event_shape, max(1, distribution.bijector.inverse_min_event_ndims)
+        if distribution.batch_shape.rank != 0 or not shape.is_fully_defined() or shape.rank < least:
             raise ValueError(
-                "`distribution` must have batch shape () and a known event shape; got "
-                f"{distribution.batch_shape} and {distribution.event_shape}."
+                f"`distribution` must have batch shape () and a known event shape of at least {least} axes; got "
+                f"{distribution.batch_shape} and {shape}. `tfd.Sample` makes events of a base distribution."
             )
         if not l2 >= 0:
             raise ValueError(f"`l2` must not be negative; got {l2}.")
@@ -102,10 +103,21 @@ class FlowModel(keras.Model):
         """
         events, condition = inputs if isinstance(inputs, (tuple, list)) else (inputs, None)
         kwargs = bijector_kwargs(self.distribution.bijector, conditional_input=condition)
+        self._check_has_batch(_tensor(condition))
         return self.distribution.log_prob(self._continuous(events, training), bijector_kwargs=kwargs)
 
+    def _check_has_batch(self, condition):
+        """Of one condition for each event, as Keras has them; elsewhere a single one broadcasts."""
+        shapes = (getattr(m, "conditional_event_shape", None) for m in self.distribution.submodules)
+        for shape in shapes:
+            if shape is not None and condition is not None and condition.shape.rank != 1 + shape.rank:
+                raise ValueError(
+                    f"Conditions must be of shape [batch, {', '.join(map(str, shape))}], classes one-hot; "
+                    f"got {condition.shape}."
+                )
+
     def _continuous(self, events, training=False):
-        events = tf.convert_to_tensor(events)
+        events = _of_shape(events, self.distribution.event_shape, "events")
         dtype = self.distribution.dtype
         if not events.dtype.is_integer:
             return tf.cast(events, dtype)
@@ -168,9 +180,9 @@ class FlowModel(keras.Model):
         Returns:
           `Tensor` of events.
         """
-        return self._forward(
-            tf.convert_to_tensor(latents, self.distribution.dtype), _tensor(conditional_input)
-        )
+        latents = tf.convert_to_tensor(latents, self.distribution.dtype)
+        latents = _of_shape(latents, self.distribution.distribution.event_shape, "latents")
+        return self._forward(latents, _tensor(conditional_input))
 
     @property
     def losses(self):
@@ -243,6 +255,14 @@ def _inputs(data):
     """Keras's `(x, condition)` with optional weights, as the one input of `call`."""
     x, condition, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     return (x if condition is None else (x, condition)), None, sample_weight
+
+
+def _of_shape(value, event_shape, name):
+    """`value` as a `Tensor`, if it ends in `event_shape`."""
+    value = tf.convert_to_tensor(value)
+    if not value.shape[-event_shape.rank :].is_compatible_with(event_shape):
+        raise ValueError(f"`{name}` must be of shape [batch, *{tuple(event_shape)}]; got {value.shape}.")
+    return value
 
 
 def _tensor(value):

@@ -71,6 +71,6 @@ def check_num_scales(shape, num_scales):
     height, width, _ = shape
     if height % factor or width % factor or min(height, width) // factor < 2:
         raise ValueError(
-            f"`num_scales` is too many for the image: {num_scales} scales halve height and width "
-            f"{num_scales - 1} times, to at least 2 pixels; got `event_shape` {tuple(shape)}."
+            f"`num_scales` is too many for the image: for {num_scales} scales, height and width must be "
+            f"multiples of {factor} and at least {2 * factor}; got `event_shape` {tuple(shape)}."
         )

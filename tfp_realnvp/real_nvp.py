@@ -148,11 +148,29 @@ class RealNVP(Chain):
 
     def _check_condition(self, conditional_input):
         super()._check_condition(conditional_input)
-        if self.takes_condition and conditional_input is None:
+        if not self.takes_condition:
+            return
+        shape = self._conditional_event_shape
+        needed = f"`{self.name}` needs a `conditional_input` of shape [..., {', '.join(map(str, shape))}]"
+        if conditional_input is None:
             raise ValueError(
-                f"`{self.name}` is conditional and needs a `conditional_input` of event shape "
-                f"{tuple(self._conditional_event_shape)}."
+                f"{needed}, got none. A distribution or a chain takes it as "
+                "`bijector_kwargs(bijector, conditional_input=...)` gives it."
             )
+        given = tf.convert_to_tensor(conditional_input).shape
+        if not given[-shape.rank :].is_compatible_with(shape):
+            raise ValueError(f"{needed}, got {given}. Classes are to be one-hot.")
+
+    def _forward_event_shape(self, shape):
+        return self._checked_event_shape(super()._forward_event_shape(shape))
+
+    def _inverse_event_shape(self, shape):
+        return self._checked_event_shape(super()._inverse_event_shape(shape))
+
+    def _checked_event_shape(self, shape):
+        if not shape[-self._event_shape.rank :].is_compatible_with(self._event_shape):
+            raise ValueError(f"`{self.name}` is for events of shape {self._event_shape}; got {shape}.")
+        return shape
 
     @property
     def num_scales(self):

@@ -56,6 +56,11 @@ class Conditioner:
             raise ValueError(f"`{self._owner}` is conditional and needs a `conditional_input`.")
         output = self.function(events, **kwargs)
         if not isinstance(output, (tuple, list)):
+            if (output.shape[-1] or 0) % 2:
+                raise ValueError(
+                    f"The conditioner of `{self._owner}` must return shift and log-scale on its last "
+                    f"axis, an even number; it returned {output.shape}."
+                )
             output = tf.split(output, 2, axis=-1)
         if len(output) != 2:
             raise ValueError(
