@@ -62,8 +62,8 @@ class FlowModel(keras.Model):
         shape, least = distribution.event_shape, max(1, distribution.bijector.inverse_min_event_ndims)
         if distribution.batch_shape.rank != 0 or not shape.is_fully_defined() or shape.rank < least:
             raise ValueError(
-                f"`distribution` must have batch shape () and a known event shape of at least {least} axes; got "
-                f"{distribution.batch_shape} and {shape}. `tfd.Sample` makes events of a base distribution."
+                f"`distribution` must have batch shape () and a known event shape of at least {least} axes; "
+                f"got {distribution.batch_shape} and {shape}. `tfd.Sample` makes events of a base."
             )
         if not l2 >= 0:
             raise ValueError(f"`l2` must not be negative; got {l2}.")
