@@ -124,6 +124,15 @@ def test_training_by_hand_moves_statistics_once():
     assert len(norm._memory._evaluations) == 1
 
 
+def test_sampling_by_hand_in_training_runs_once():
+    conditioner = Counting()
+    bijector = coupling(conditioner)
+    z = tf.random.normal([3, 4])
+    bijector.forward(z, training=True).numpy()
+    bijector.forward_log_det_jacobian(z, 1, training=True)
+    assert int(conditioner.calls) == 1
+
+
 def test_log_prob_follows_the_variables(flow):
     dist, conditioners = flow
     x = tf.identity(dist.sample(3, seed=(1, 2)))

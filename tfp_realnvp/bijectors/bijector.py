@@ -77,6 +77,8 @@ class Bijector(tfb.Bijector):
         y, fldj = self._forward_and_log_det(x, training, conditional_input)
         y = tf.identity(y) if y is x else y
         self._memory.keep(x, y, fldj, arguments, computed=y, until_taken=for_log_det)
+        if training:
+            self._memory.pin(y)  # So that moving statistics move once, even if `y` is not kept.
         return y
 
     def _inverse(self, y, training=None, conditional_input=None):
