@@ -12,10 +12,11 @@ import tfp_realnvp as rnvp
 ROOT = pathlib.Path(__file__).parents[1]
 # Each may import what stands before it, and modules of its own line.
 LAYERS = [
+    {"arguments"},
     {"masks"},
     {"bijectors", "networks"},
     {"couplings", "multi_scale", "real_nvp"},
-    {"images", "serialization"},
+    {"images", "recalibration", "serialization"},
     {"flow_model"},
     {"callbacks", "data", "figures", "presets"},
 ]

@@ -17,6 +17,10 @@ class Couplings:
     """
 
     def __init__(self, condition, norm, member, shared):
+        if shared is not None and not (
+            isinstance(shared, (list, tuple)) and all(isinstance(x, keras.layers.Layer) for x in shared)
+        ):
+            raise TypeError(f"`layers` must be a list of the layers of a flow, or None; got {shared!r}.")
         self.layers = []
         self.condition = condition
         self._norm, self._member, self._shared = norm, member, shared

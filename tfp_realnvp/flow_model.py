@@ -1,14 +1,17 @@
 """A Keras model around a distribution: fit, evaluate, sample, save."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from tfp_realnvp.arguments import check_bool, check_integer, check_number, check_training
 from tfp_realnvp.bijectors import bijector_kwargs
 from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.bijectors.call_arguments import takes_condition
 from tfp_realnvp.bijectors.layer_variables import LayerVariables
 from tfp_realnvp.images import add_noise, bits_per_dim, dequantize, stateless_seed
 from tfp_realnvp.networks.coupling_network import WEIGHT_SCALES
+from tfp_realnvp.recalibration import recalibrate
 from tfp_realnvp.serialization import deserialize, serialize
 
 register = keras.saving.register_keras_serializable("tfp_realnvp")
@@ -51,7 +54,7 @@ class FlowModel(keras.Model):
           **kwargs: As of `keras.Model`.
 
         Raises:
-          TypeError: if `distribution` has no bijector.
+          TypeError: if `distribution` has no bijector, or `l2` or `seed` is no number.
           ValueError: if it has a batch shape or no known event shape, or `l2` is negative.
         """
         for attribute in ("distribution", "bijector", "event_shape"):
@@ -65,25 +68,35 @@ class FlowModel(keras.Model):
                 f"`distribution` must have batch shape () and a known event shape of at least {least} axes; "
                 f"got {distribution.batch_shape} and {shape}. `tfd.Sample` makes events of a base."
             )
-        if not l2 >= 0:
-            raise ValueError(f"`l2` must not be negative; got {l2}.")
+        check_number(l2, "l2", "of at least 0", lambda value: value >= 0)
+        if seed is not None:
+            check_integer(seed, "seed")
         super().__init__(**{"dtype": distribution.dtype.name, "autocast": False, "name": name, **kwargs})
         self.distribution = distribution
         self.l2, self.seed = l2, seed
         self.flow_layers = _built_layers(distribution)
         self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
         self._noise = keras.random.SeedGenerator(seed)
-        self._forward = tf.function(self._apply(distribution.bijector.forward), reduce_retracing=True)
-        self._inverse = tf.function(self._apply(distribution.bijector.inverse), reduce_retracing=True)
+        self._forward = self._compiled(distribution.bijector.forward)
+        self._inverse = self._compiled(distribution.bijector.inverse)
         for variable in self.trainable_variables:
             if variable.name in WEIGHT_SCALES:
                 variable.regularizer = keras.regularizers.L2(l2) if l2 else None
         self.built = True
         self._checkpointed = LayerVariables([self])
 
-    def compile(self, optimizer="adam", loss=None, **kwargs):
-        """As `keras.Model.compile`; the loss is the mean negative log-density by default."""
-        super().compile(optimizer=optimizer, loss=loss or negative_log_density, **kwargs)
+    def compile(self, optimizer="adam", loss=None, auto_scale_loss=True, **kwargs):
+        """As `keras.Model.compile`; the loss is the mean negative log-density by default.
+
+        Networks that compute in float16 have their loss scaled (`auto_scale_loss`).
+        """
+        check_bool(auto_scale_loss, "auto_scale_loss")
+        loss = keras.losses.get(loss or negative_log_density)
+        super().compile(optimizer=optimizer, loss=loss, auto_scale_loss=auto_scale_loss, **kwargs)
+        scaled = keras.optimizers.LossScaleOptimizer
+        computes_in_float16 = any(x.compute_dtype == "float16" for x in self._flatten_layers())
+        if auto_scale_loss and computes_in_float16 and not isinstance(self.optimizer, scaled):
+            self.optimizer = scaled(self.optimizer)
         if all(layer.built for layer in self.flow_layers):
             self.optimizer.build(self.trainable_variables)  # Inside `fit` every step would be traced twice.
 
@@ -101,6 +114,7 @@ class FlowModel(keras.Model):
         Returns:
           `Tensor` of shape `[batch]`.
         """
+        check_training(training)
         events, condition = inputs if isinstance(inputs, (tuple, list)) else (inputs, None)
         kwargs = bijector_kwargs(self.distribution.bijector, conditional_input=condition)
         self._check_has_batch(_tensor(condition))
@@ -126,13 +140,13 @@ class FlowModel(keras.Model):
         noise = tf.random.stateless_uniform(self.distribution.event_shape, (0, 0), dtype=dtype)
         return add_noise(events, noise)
 
-    def _apply(self, method):
-        """`method` of the bijector, as a function of a value and a condition."""
+    def _compiled(self, method):
+        """`method` of the bijector, as a compiled function of a value and a condition."""
 
         def apply(value, condition):
             return method(value, **bijector_kwargs(self.distribution.bijector, conditional_input=condition))
 
-        return apply
+        return tf.function(apply, reduce_retracing=True, autograph=False)  # Errors are as they are raised.
 
     def sample(self, n, seed=None, temperature=1.0, conditional_input=None):
         """Draws events.
@@ -149,7 +163,14 @@ class FlowModel(keras.Model):
         Returns:
           `Tensor` of shape `[n, *event_shape]`. Pixel values may lie in the logit's margin,
           a little outside of the levels: clip them to draw them.
+
+        Raises:
+          TypeError: if `n`, `seed` or `temperature` is of the wrong type.
+          ValueError: if `n` or `temperature` is negative.
         """
+        for side in np.ravel(n).tolist():
+            check_integer(side, "n", least=0)
+        check_number(temperature, "temperature", "of at least 0", lambda value: value >= 0)
         base = self.distribution.distribution
         z = base.sample(n, seed=stateless_seed(seed))
         if temperature != 1:
@@ -183,6 +204,36 @@ class FlowModel(keras.Model):
         latents = tf.convert_to_tensor(latents, self.distribution.dtype)
         latents = _of_shape(latents, self.distribution.distribution.event_shape, "latents")
         return self._forward(latents, _tensor(conditional_input))
+
+    def recalibrate(self, x, condition=None, batch_size=32, steps=None):
+        """Sets the moving statistics of all batch norms to those of a data set.
+
+        The moving statistics of training are of its last batches only, and lag behind the
+        weights; where evaluation is worse than training for that reason, this mends it.
+        Each batch goes through the flow once as in training; weights stay as they are.
+
+        Args:
+          x: Array of events, or a `tf.data.Dataset` of batches as for `fit`.
+          condition: Array of conditions, for a conditional flow, if `x` is an array.
+          batch_size: Python `int`, if `x` is an array: best that of training.
+          steps: Python `int`, number of batches, or None for all.
+
+        Raises:
+          ValueError: if there is no batch norm or no batch, `x` is endless and `steps`
+            None, or a statistic is not finite; statistics are then as before.
+        """
+        if steps is not None:
+            check_integer(steps, "steps", least=1)
+        if not isinstance(x, tf.data.Dataset):
+            check_integer(batch_size, "batch_size", least=1)
+            x = tf.data.Dataset.from_tensor_slices(x if condition is None else (x, condition))
+            x = x.batch(batch_size)
+        elif steps is None and x.cardinality() == tf.data.INFINITE_CARDINALITY:
+            raise ValueError("`steps` must be given where `x` is an endless data set; got None.")
+        batches = x if steps is None else x.take(steps)
+        inputs = (_inputs(batch)[0] for batch in batches)
+        sized = ((batch, int(tf.shape(tf.nest.flatten(batch)[0])[0])) for batch in inputs)
+        recalibrate(self.distribution, lambda batch: self(batch, training=True), sized)
 
     @property
     def losses(self):

@@ -1,11 +1,14 @@
 """Images as data of a flow: pixel values, dequantisation and bits per dimension."""
 
 import math
+import numbers
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfp_realnvp.masks import known_shape
+from tfp_realnvp.arguments import check_bool, check_integer, float_dtype, known_shape
+from tfp_realnvp.bijectors import Chain
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 
@@ -13,7 +16,9 @@ MARGIN = 0.05
 """The share of the logit's range that is left free at either end (section 4.1)."""
 
 
-def image_distribution(flow, num_levels=256, event_shape=None, name="image_distribution"):
+def image_distribution(
+    flow, num_levels=256, event_shape=None, validate_args=False, name="image_distribution"
+):
     """The distribution of dequantised pixel values under a flow.
 
     ```none
@@ -30,14 +35,17 @@ def image_distribution(flow, num_levels=256, event_shape=None, name="image_distr
         image's shape.
       num_levels: Python `int`, number of values a pixel takes.
       event_shape: Shape of an image; by default that of `flow`.
+      validate_args: Python `bool`, whether `log_prob` and `sample` raise where a pixel is
+        not finite or not within the margin, at a cost.
       name: Python `str`.
 
     Returns:
-      A `tfd.TransformedDistribution`, whose `bijector` is a `tfb.Chain` of stock bijectors
+      A `tfd.TransformedDistribution`, whose `bijector` is a `Chain` of TFP's own `Sigmoid`
       and `flow`.
 
     Raises:
       ValueError: if `num_levels` is less than 2, or `event_shape` is not known.
+      TypeError: if `flow` is no bijector, or `num_levels` no integer.
 
     #### Examples
 
@@ -50,8 +58,10 @@ def image_distribution(flow, num_levels=256, event_shape=None, name="image_distr
     Dinh et al. (2017), section 4.1. The paper's text leaves a margin at 0 only; this is
     the authors' released code.
     """
-    if not (isinstance(num_levels, int) and num_levels >= 2):
-        raise ValueError(f"`num_levels` must be an integer of at least 2; got {num_levels!r}.")
+    if not isinstance(flow, tfb.Bijector):
+        raise TypeError(f"`flow` must be a `tfb.Bijector`; got {flow!r}.")
+    check_integer(num_levels, "num_levels", least=2)
+    check_bool(validate_args, "validate_args")
     shape = known_shape(getattr(flow, "event_shape", None) if event_shape is None else event_shape)
     dtype = tf.as_dtype(flow.dtype or tf.float32)
     low = tf.constant(-num_levels * MARGIN / (1 - 2 * MARGIN), dtype)
@@ -59,7 +69,8 @@ def image_distribution(flow, num_levels=256, event_shape=None, name="image_distr
     normal = tfd.Normal(tf.zeros([], dtype), tf.ones([], dtype))
     return tfd.TransformedDistribution(
         tfd.Sample(normal, shape),
-        tfb.Chain([tfb.Sigmoid(low, high, name="pixels"), flow], name="pixels_of_flow"),
+        Chain([tfb.Sigmoid(low, high, name="pixels"), flow], dtype, validate_args, name="pixels_of_flow"),
+        validate_args=validate_args,
         name=name,
     )
 
@@ -76,12 +87,18 @@ def bits_per_dim(log_prob, event_shape):
     Returns:
       Bits, of the shape of `log_prob`.
 
+    Raises:
+      TypeError: if `log_prob` is no number, array or `Tensor`.
+      ValueError: if `event_shape` is empty or not fully known.
+
     >>> bits_per_dim(-8 * math.log(2.0), (2, 2, 1))
     2.0
 
     #### References
     Dinh et al. (2017), table 1.
     """
+    if not (tf.is_tensor(log_prob) or isinstance(log_prob, (np.ndarray, numbers.Real))):
+        raise TypeError(f"`log_prob` must be a number, an array or a `Tensor`; got {log_prob!r}.")
     return -log_prob / (math.prod(known_shape(event_shape)) * math.log(2.0))
 
 
@@ -98,12 +115,14 @@ def dequantize(images, seed=None, dtype=tf.float32):
       `Tensor` of the shape of `images`, with `floor(result) == images`.
 
     Raises:
-      TypeError: if `images` are not of an integer dtype.
+      TypeError: if `images` are not of an integer dtype, `dtype` is no float one, or
+        `seed` is something else.
 
     >>> int(dequantize([[255]], seed=1)[0, 0])
     255
     """
     images = tf.convert_to_tensor(images)
+    dtype = float_dtype(dtype) or tf.float32
     noise = tf.random.stateless_uniform(tf.shape(images), stateless_seed(seed), dtype=dtype)
     return add_noise(images, noise)
 
@@ -119,4 +138,8 @@ def add_noise(images, noise):
 
 def stateless_seed(seed):
     """A seed of shape `[2]`: of a Python `int` always the same, of None always another."""
-    return tfp.random.sanitize_seed((0, seed) if isinstance(seed, int) else seed)
+    if isinstance(seed, numbers.Integral) and not isinstance(seed, bool):
+        seed = (0, int(seed))
+    elif seed is not None and np.shape(seed) != (2,):
+        raise TypeError(f"`seed` must be an integer, a seed of shape [2] or None; got {seed!r}.")
+    return tfp.random.sanitize_seed(seed)

@@ -6,6 +6,8 @@ unchanged and is what its conditioner sees, False is transformed.
 
 import numpy as np
 
+from tfp_realnvp.arguments import check_bool, known_shape
+
 
 def checkerboard_mask(event_shape, invert=False):
     """True on the even squares: those whose spatial coordinates sum to even.
@@ -22,6 +24,7 @@ def checkerboard_mask(event_shape, invert=False):
 
     Raises:
       ValueError: if `event_shape` is empty or not fully known.
+      TypeError: if `invert` is no bool.
 
     >>> checkerboard_mask((2, 4, 1))[..., 0].astype(int)
     array([[1, 0, 1, 0],
@@ -30,6 +33,7 @@ def checkerboard_mask(event_shape, invert=False):
     #### References
     Dinh et al. (2017), section 3.4 and figure 3 (left).
     """
+    check_bool(invert, "invert")
     shape = known_shape(event_shape)
     spatial = shape[:-1] or shape
     parity = np.indices(spatial).sum(axis=0) % 2
@@ -51,6 +55,7 @@ def channel_mask(event_shape, invert=False):
 
     Raises:
       ValueError: if `event_shape` is empty or not fully known.
+      TypeError: if `invert` is no bool.
 
     >>> channel_mask((4,)).astype(int)
     array([1, 1, 0, 0])
@@ -58,19 +63,7 @@ def channel_mask(event_shape, invert=False):
     #### References
     Dinh et al. (2017), section 3.4 and figure 3 (right).
     """
+    check_bool(invert, "invert")
     shape = known_shape(event_shape)
     mask = (np.arange(shape[-1]) < shape[-1] // 2) != bool(invert)
     return np.broadcast_to(mask, shape).copy()
-
-
-def known_shape(event_shape, name="event_shape"):
-    """`event_shape` as a tuple of positive Python ints, or a ValueError that names it."""
-    try:
-        shape = tuple(int(side) for side in event_shape)
-    except (TypeError, ValueError):
-        shape = ()
-    if not shape or min(shape) < 1:
-        raise ValueError(
-            f"`{name}` must hold at least one side, each a known positive integer; got {event_shape}."
-        )
-    return shape

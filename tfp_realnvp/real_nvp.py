@@ -1,11 +1,14 @@
 """Real NVP, assembled: the paper's image flow, and a flow over vectors."""
 
+import collections.abc
+
 import keras
 import tensorflow as tf
 
+from tfp_realnvp.arguments import check_bool, check_integer, check_number, float_dtype, known_shape
 from tfp_realnvp.bijectors import Chain
 from tfp_realnvp.couplings import Couplings
-from tfp_realnvp.masks import channel_mask, known_shape
+from tfp_realnvp.masks import channel_mask
 from tfp_realnvp.multi_scale import check_num_scales, default_num_scales, multi_scale
 from tfp_realnvp.networks.mlp import MLP
 
@@ -82,13 +85,14 @@ class RealNVP(Chain):
           batch_norm_momentum: Python `float`, share of the old value in the moving
             statistics of the batch norms after couplings.
           use_running_average: Python `bool`, appendix E's variant of these batch norms.
-          layers: The `layers` of a flow of the same configuration, to share them (as
+          layers: `parameters["layers"]` of a flow of the same configuration, to share them (as
             `copy` does, also with another `event_shape` of as many channels).
           dtype: `tf.DType`, of events and variables; Keras's `floatx` by default.
           validate_args: Python `bool`, handed to all members.
           name: Python `str`.
 
         Raises:
+          TypeError: if an argument is of the wrong type.
           ValueError: if an argument is out of range, or given and without meaning for
             the rank of the event, or if there are more scales than the image can have.
         """
@@ -99,7 +103,7 @@ class RealNVP(Chain):
             if conditional_event_shape is None
             else tf.TensorShape(known_shape(conditional_event_shape, "conditional_event_shape"))
         )
-        dtype = tf.as_dtype(dtype or keras.config.floatx())
+        dtype = float_dtype(dtype or keras.config.floatx())
         images = {
             "num_scales": num_scales,
             "num_residual_blocks": num_residual_blocks,
@@ -108,6 +112,9 @@ class RealNVP(Chain):
             "bottleneck": bottleneck or None,
         }
         vectors = {"num_couplings": num_couplings, "hidden_units": hidden_units}
+        for argument in ("skip", "bottleneck", "use_batch_norm", "use_running_average"):
+            check_bool(parameters[argument], argument)
+        check_number(batch_norm_momentum, "batch_norm_momentum", "in [0, 1)", lambda m: 0 <= m < 1)
         _check(shape, condition, images, vectors)
         member = {"dtype": dtype, "validate_args": validate_args}
         norm = None
@@ -117,7 +124,9 @@ class RealNVP(Chain):
             couplings = Couplings(condition, norm, member, layers)
             self._num_scales = None
             if shape.rank == 1:
-                bijectors = _vector_flow(couplings, shape, num_couplings or 8, hidden_units or (64, 64))
+                bijectors = _vector_flow(
+                    couplings, shape, num_couplings or 8, (64, 64) if hidden_units is None else hidden_units
+                )
             else:
                 parameters["num_scales"] = self._num_scales = num_scales or default_num_scales(shape)
                 network = {
@@ -206,9 +215,14 @@ def _check(shape, condition, images, vectors):
         raise ValueError(f"`{given[0]}` has no meaning for events of rank {rank}; got {foreign[given[0]]!r}.")
     numbers = {"num_scales": 1, "num_residual_blocks": 0, "base_filters": 1, "num_couplings": 2}
     for name, value in {**images, **vectors}.items():
-        least = numbers.get(name)
-        if least is not None and value is not None and not (isinstance(value, int) and value >= least):
-            raise ValueError(f"`{name}` must be an integer of at least {least}; got {value!r}.")
+        if name in numbers and value is not None:
+            check_integer(value, name, least=numbers[name])
+    hidden_units = vectors["hidden_units"]
+    if hidden_units is not None:
+        if not isinstance(hidden_units, collections.abc.Sequence):
+            raise TypeError(f"`hidden_units` must be a sequence of integers; got {hidden_units!r}.")
+        for units in hidden_units:
+            check_integer(units, "hidden_units", least=1)
     if shape.rank == 1 and shape[0] < 2:
         raise ValueError(f"`event_shape` must have at least 2 dimensions for a coupling; got {tuple(shape)}.")
     if condition is not None and condition.rank != 1 and condition[:-1] != shape[:-1]:

@@ -1,11 +1,12 @@
 """The affine coupling of Real NVP."""
 
-import numpy as np
 import tensorflow as tf
 
+from tfp_realnvp.arguments import boolean_mask, check_integer
 from tfp_realnvp.bijectors.batch_axis import flatten_batch
 from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.bijectors.conditioner import Conditioner
+from tfp_realnvp.bijectors.function_variables import FunctionVariables
 from tfp_realnvp.bijectors.layer_variables import is_keras_layer
 
 
@@ -41,6 +42,7 @@ class AffineCoupling(Bijector):
         mask,
         conditioner,
         conditional_event_ndims=None,
+        variables=None,
         dtype=None,
         validate_args=False,
         name="affine_coupling",
@@ -55,24 +57,29 @@ class AffineCoupling(Bijector):
             `conditional_input=` (leading axis `N`) if the coupling is, and with
             `training=` if its signature takes it. It returns a pair `(shift, log_scale)`,
             each broadcasting against the event, or one tensor whose last axis holds
-            first the shift and then the log-scale. Keras layers and `tf.Module`s are
-            tracked.
+            first the shift and then the log-scale. Keras layers (Keras 3's and tf-keras's)
+            and `tf.Module`s are tracked; of any other callable say what it uses in
+            `variables`.
           conditional_event_ndims: Python `int`, number of axes of one condition, to
             broadcast conditions against the batch of events. By default a condition
             has all of the batch's axes.
+          variables: Sequence of the variables that a `conditioner` which is neither
+            Keras layer nor `tf.Module` uses, to be tracked. `copy.deepcopy` shares them, as
+            it does functions.
           dtype: `tf.DType` of events, None for any float type.
           validate_args: Python `bool`, whether to check that shift and log-scale are
             finite, at a cost.
           name: Python `str`.
 
         Raises:
-          TypeError: if `mask` is not boolean or `conditioner` cannot be called.
-          ValueError: if `mask` is a scalar, or all True or all False.
+          TypeError: if `mask` is not boolean, `conditioner` cannot be called, or
+            `variables` holds something else; on the first call, if events are no floats.
+          ValueError: if `mask` is a scalar, or all True or all False; on the first call, if
+            `conditioner` uses trainable variables that nothing tracks, or returns a wrong
+            shape.
         """
         parameters = dict(locals())
-        mask = np.asarray(mask)
-        if mask.dtype != bool:
-            raise TypeError(f"`mask` must be boolean; got dtype {mask.dtype}.")
+        mask = boolean_mask(mask)
         if mask.ndim == 0:
             raise ValueError("`mask` must have the rank of the event, at least 1; got a scalar.")
         if mask.all() or not mask.any():
@@ -82,10 +89,15 @@ class AffineCoupling(Bijector):
             )
         if not callable(conditioner):
             raise TypeError(f"`conditioner` must be callable; got {conditioner!r}.")
+        if conditional_event_ndims is not None:
+            check_integer(conditional_event_ndims, "conditional_event_ndims", least=0)
         with tf.name_scope(name) as name:
             self._mask = mask
             self._function = conditioner  # Where tf.Module and checkpoints find what it holds.
-            self._conditioner = Conditioner(conditioner, conditional_event_ndims, name.rstrip("/"))
+            self._function_variables = FunctionVariables(variables)
+            self._conditioner = Conditioner(
+                conditioner, self._function_variables, conditional_event_ndims, name.rstrip("/")
+            )
             super().__init__(
                 layers=[conditioner] if is_keras_layer(conditioner) else [],
                 forward_min_event_ndims=mask.ndim,
@@ -122,6 +134,8 @@ class AffineCoupling(Bijector):
 
     def _shift_and_log_scale(self, x, training, conditional_input):
         """Both of the shape of `x`, and zero where nothing changes."""
+        if not x.dtype.is_floating:
+            raise TypeError(f"`{self.name}` is for events of a float dtype; got {x.dtype.name}.")
         events, unflatten = flatten_batch(x, self._mask.ndim)
         sides = [None if side == 1 else side for side in self._mask.shape]
         if not events.shape[1:].is_compatible_with(sides):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfp_realnvp.arguments import boolean_mask, check_bool, check_number, float_dtype
 from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.bijectors.call_arguments import is_training
 
@@ -81,8 +82,9 @@ class BatchNormalization(Bijector):
 
         Raises:
           ValueError: if `event_shape` has no known last side, `mask` does not fit it or
-            leaves nothing to normalise, or a number is out of range.
-          TypeError: if `mask` is not boolean.
+            leaves nothing to normalise, a number is out of range, or `layer` is of another
+            configuration.
+          TypeError: if an argument is of the wrong type.
         """
         parameters = dict(locals())
         self._event_shape, self._mask = _checked(event_shape, mask)
@@ -90,24 +92,27 @@ class BatchNormalization(Bijector):
         changed = np.broadcast_to(changed, [side or 1 for side in self._event_shape])
         self._changed_positions = changed.reshape(-1, changed.shape[-1]).sum(axis=0)
         self._channels = np.flatnonzero(self._changed_positions)
-        if not 0 <= momentum < 1:
-            raise ValueError(f"`momentum` must lie in [0, 1); got {momentum}.")
-        if not epsilon > 0:
-            raise ValueError(f"`epsilon` must be positive; got {epsilon}.")
+        if layer is not None and not isinstance(layer, ChannelVariables):
+            raise TypeError(f"`layer` must be the `layer` of a `BatchNormalization`, or None; got {layer!r}.")
+        for argument in ("center", "scale", "use_running_average"):
+            check_bool(parameters[argument], argument)
+        check_number(momentum, "momentum", "in [0, 1)", lambda m: 0 <= m < 1)
+        check_number(epsilon, "epsilon", "above 0", lambda e: e > 0)
         with tf.name_scope(name) as name:
+            dtype = float_dtype(dtype or (layer and layer.variable_dtype) or keras.config.floatx())
             if layer is None:
-                variable_dtype = tf.as_dtype(dtype or keras.config.floatx()).name
                 layer_name = name.rstrip("/").rsplit("/", 1)[-1]
-                layer = ChannelVariables(center, scale, dtype=variable_dtype, name=layer_name)
+                layer = ChannelVariables(center, scale, dtype=dtype.name, name=layer_name)
             if not layer.built:
                 layer.build((None, self._channels.size))
+            _check_layer(layer, center, scale, self._channels.size, dtype)
             self._layer = parameters["layer"] = layer
-            self._momentum, self._epsilon = momentum, epsilon
+            self.momentum, self._epsilon = momentum, epsilon
             self._use_running_average = use_running_average
             super().__init__(
                 layers=[layer],
                 forward_min_event_ndims=self._event_shape.rank,
-                dtype=tf.as_dtype(layer.variable_dtype),
+                dtype=dtype,
                 validate_args=validate_args,
                 parameters=parameters,
                 name=name,
@@ -120,13 +125,13 @@ class BatchNormalization(Bijector):
 
     def _forward_and_log_det(self, x, training, conditional_input):
         x = self._ensure_event_shape(x)
-        shift, mean, log_scale = self._affine(self._layer.moving_mean, self._layer.moving_variance)
+        shift, mean, log_scale = self._affine(*self._moving())
         y = (x - shift) * tf.exp(-log_scale) + mean
         return self._where_changed(y, x), -self._log_det(log_scale, x)
 
     def _inverse_and_log_det(self, y, training, conditional_input):
         y = self._ensure_event_shape(y)
-        moments = self._layer.moving_mean, self._layer.moving_variance
+        moments = self._moving()
         if is_training(training) and self._layer.trainable:
             moments = self._batch_moments(y)
         shift, mean, log_scale = self._affine(*moments)
@@ -157,14 +162,24 @@ class BatchNormalization(Bijector):
         variance = tf.reduce_mean(tf.math.squared_difference(changed, mean), axes)
         if self._channels.size < self._event_shape[-1]:
             mean, variance = tf.gather(mean, self._channels), tf.gather(variance, self._channels)
-        moving_mean = self._moved(self._layer.moving_mean, mean)
-        moving_variance = self._moved(self._layer.moving_variance, variance)
-        self._layer.moving_mean.assign(tf.stop_gradient(moving_mean))
-        self._layer.moving_variance.assign(tf.stop_gradient(moving_variance))
-        return (moving_mean, moving_variance) if self._use_running_average else (mean, variance)
+        moments = self._moving_or((mean, variance), tf.size(y) == 0)
+        moved = [self._moved(moving, batch) for moving, batch in zip(self._moving(), moments, strict=True)]
+        for moving, value in zip(self._moving(), moved, strict=True):
+            moving.assign(tf.stop_gradient(value))
+        return moved if self._use_running_average else moments
+
+    def _moving(self):
+        return self._layer.moving_mean, self._layer.moving_variance
+
+    def _moving_or(self, moments, is_empty):
+        """`moments`, or the moving ones if there are no events to take them of."""
+        return [
+            tf.where(is_empty, tf.convert_to_tensor(moving), moment)
+            for moving, moment in zip(self._moving(), moments, strict=True)
+        ]
 
     def _moved(self, moving, batch):
-        return self._momentum * tf.stop_gradient(tf.convert_to_tensor(moving)) + (1 - self._momentum) * batch
+        return self.momentum * tf.stop_gradient(tf.convert_to_tensor(moving)) + (1 - self.momentum) * batch
 
     def _where_changed(self, changed, unchanged):
         return changed if self._mask is None else tf.where(self._mask, unchanged, changed)
@@ -214,15 +229,26 @@ class ChannelVariables(keras.layers.Layer):
         return {**super().get_config(), "center": self.center, "scale": self.scale}
 
 
+def _check_layer(layer, center, scale, channels, dtype):
+    needed = center, scale, channels, dtype.name
+    given = layer.center, layer.scale, layer.moving_mean.shape[0], layer.variable_dtype
+    if given != needed:
+        raise ValueError(
+            "`layer` is of another configuration: needed `center`, `scale`, channels and dtype "
+            f"{needed}; got {given}."
+        )
+
+
 def _checked(event_shape, mask):
-    shape = tf.TensorShape(event_shape)
+    try:
+        shape = tf.TensorShape(tuple(event_shape))
+    except (TypeError, ValueError):
+        shape = tf.TensorShape(None)
     if not shape.rank or shape[-1] is None:
         raise ValueError(f"`event_shape` needs a known last side (channels); got {event_shape}.")
     if mask is None:
         return shape, None
-    mask = np.asarray(mask)
-    if mask.dtype != bool:
-        raise TypeError(f"`mask` must be boolean; got dtype {mask.dtype}.")
+    mask = boolean_mask(mask)
     if not shape.is_fully_defined():
         raise ValueError(f"`event_shape` must be fully known where there is a `mask`; got {event_shape}.")
     try:

@@ -3,6 +3,7 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfp_realnvp.arguments import check_bool, check_training, float_dtype
 from tfp_realnvp.bijectors.layer_variables import LayerVariables
 from tfp_realnvp.bijectors.memory import Memory
 
@@ -42,14 +43,15 @@ class Bijector(tfb.Bijector):
 
     _TF_MODULE_IGNORED_PROPERTIES = tfb.Bijector._TF_MODULE_IGNORED_PROPERTIES.union(("_memory", "_layers"))
 
-    def __init__(self, *, layers=(), **kwargs):
+    def __init__(self, *, layers=(), dtype=None, validate_args=False, **kwargs):
         """Args: layers: Keras layers whose variables are the bijector's; the rest as in TFP."""
+        check_bool(validate_args, "validate_args")
         self._layers = self._no_dependency(tuple(layers))
         self._layer_variables = LayerVariables(self._layers)
         self._memory = Memory()
         for i, layer in enumerate(self._layers):
             setattr(self, f"_layer_{i}", layer)  # What tf.train.Checkpoint follows.
-        super().__init__(**kwargs)
+        super().__init__(dtype=float_dtype(dtype), validate_args=validate_args, **kwargs)
 
     @property
     def layers(self):
@@ -69,7 +71,7 @@ class Bijector(tfb.Bijector):
         return id(self)  # Equal arguments do not make equal variables.
 
     def _forward(self, x, training=None, conditional_input=None):
-        arguments = (training, conditional_input)
+        arguments = _checked(training, conditional_input)
         for_log_det = _on_the_way_to_a_log_det()
         found = self._memory.find(arguments, x=x) if for_log_det else None
         if found is not None:
@@ -82,7 +84,7 @@ class Bijector(tfb.Bijector):
         return y
 
     def _inverse(self, y, training=None, conditional_input=None):
-        arguments = (training, conditional_input)
+        arguments = _checked(training, conditional_input)
         for_log_det = _on_the_way_to_a_log_det()
         found = self._memory.find(arguments, y=y) if for_log_det else None
         if found is not None:
@@ -95,13 +97,13 @@ class Bijector(tfb.Bijector):
         return x
 
     def _forward_log_det_jacobian(self, x, training=None, conditional_input=None):
-        found = self._memory.take((training, conditional_input), x=x)
+        found = self._memory.take(_checked(training, conditional_input), x=x)
         if found is None:
             return self._forward_and_log_det(x, training, conditional_input)[1]
         return found[2]
 
     def _inverse_log_det_jacobian(self, y, training=None, conditional_input=None):
-        found = self._memory.take((training, conditional_input), y=y)
+        found = self._memory.take(_checked(training, conditional_input), y=y)
         if found is None:
             return self._inverse_and_log_det(y, training, conditional_input)[1]
         return -found[2]
@@ -130,6 +132,12 @@ class _NoCache:
 
 
 Bijector._cache = _NoCache()
+
+
+def _checked(training, conditional_input):
+    """The call arguments, as one."""
+    check_training(training)
+    return training, conditional_input
 
 
 def _on_the_way_to_a_log_det():

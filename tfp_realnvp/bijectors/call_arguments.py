@@ -2,7 +2,9 @@
 
 import keras
 import tensorflow as tf
+import tensorflow_probability as tfp
 
+from tfp_realnvp.arguments import check_training
 from tfp_realnvp.bijectors.bijector import Bijector
 
 
@@ -28,6 +30,8 @@ def bijector_kwargs(bijector, training=None, conditional_input=None):
       TypeError: if `bijector` is no bijector or `training` no Python `bool`.
     """
     check_training(training)
+    if not isinstance(bijector, tfp.bijectors.Bijector):
+        raise TypeError(f"`bijector` must be a `tfb.Bijector`; got {bijector!r}.")
     if conditional_input is not None and not takes_condition(bijector):
         raise ValueError(
             f"`conditional_input` was given, but nothing in `bijector` takes a condition: {bijector}."
@@ -64,11 +68,6 @@ def takes_condition(bijector):
     if hasattr(bijector, "bijectors"):
         return any(takes_condition(b) for b in tf.nest.flatten(bijector.bijectors))
     return hasattr(bijector, "bijector") and takes_condition(bijector.bijector)
-
-
-def check_training(training):
-    if training is not None and not isinstance(training, bool):
-        raise TypeError(f"`training` must be a Python bool or None; got {training!r}.")
 
 
 class _CallMode(keras.layers.Layer):

@@ -1,5 +1,6 @@
 """A chain that hands the call arguments to all of its members."""
 
+import collections.abc
 import functools
 
 import tensorflow as tf
@@ -31,15 +32,18 @@ class Chain(Bijector):
           bijectors: Sequence of at least one `tfb.Bijector`, each of one tensor to one
             tensor; `forward` applies the last one first.
           dtype: `tf.DType` of events, None for that of the members.
-          validate_args: Python `bool`.
+          validate_args: Python `bool`, whether to check that what goes into the chain and
+            what comes out of each member is finite, at a cost; the error names the member.
           parameters: Constructor arguments of a subclass, for `copy`.
           name: Python `str`.
 
         Raises:
           ValueError: if `bijectors` is empty or their dtypes differ.
-          TypeError: if one of them is no bijector.
+          TypeError: if it is no sequence, or one of them is no bijector.
         """
         parameters = dict(locals()) if parameters is None else parameters
+        if not isinstance(bijectors, collections.abc.Sequence):
+            raise TypeError(f"`bijectors` must be a sequence of bijectors; got {bijectors!r}.")
         bijectors = list(bijectors)
         if not bijectors:
             raise ValueError("`bijectors` must hold at least one bijector; got none.")
@@ -77,20 +81,22 @@ class Chain(Bijector):
 
     def _forward_and_log_det(self, x, training, conditional_input):
         self._check_condition(conditional_input)
+        x = self._checked(x, "its input")
         ndims, log_det = self.forward_min_event_ndims, 0
         for b in reversed(self._bijectors):
             kwargs = member_kwargs(b, training, conditional_input)
-            y = b.forward(x, **kwargs)
+            y = self._checked(b.forward(x, **kwargs), f"`{b.name}.forward`")
             log_det += b.forward_log_det_jacobian(x, ndims, **kwargs)
             x, ndims = y, b.forward_event_ndims(ndims)
         return x, log_det
 
     def _inverse_and_log_det(self, y, training, conditional_input):
         self._check_condition(conditional_input)
+        y = self._checked(y, "its input")
         ndims, log_det = self.inverse_min_event_ndims, 0
         for b in self._bijectors:
             kwargs = member_kwargs(b, training, conditional_input)
-            x = b.inverse(y, **kwargs)
+            x = self._checked(b.inverse(y, **kwargs), f"`{b.name}.inverse`")
             log_det += b.inverse_log_det_jacobian(y, ndims, **kwargs)
             y, ndims = x, b.inverse_event_ndims(ndims)
         return y, log_det
@@ -98,6 +104,11 @@ class Chain(Bijector):
     def _check_condition(self, conditional_input):
         if conditional_input is not None and not self.takes_condition:
             raise ValueError(f"`conditional_input` was given, but no member of `{self.name}` takes one.")
+
+    def _checked(self, value, what):
+        if not (self.validate_args and value.dtype.is_floating):
+            return value
+        return tf.debugging.check_numerics(value, f"Not finite in `{self.name}`: {what}")
 
     def _forward_event_shape(self, shape):
         return functools.reduce(lambda s, b: b.forward_event_shape(s), reversed(self._bijectors), shape)

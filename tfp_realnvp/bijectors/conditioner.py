@@ -1,5 +1,6 @@
 """Calls the network of a coupling, whatever kind of callable it is, and checks its output."""
 
+import contextlib
 import inspect
 
 import tensorflow as tf
@@ -7,6 +8,7 @@ import tensorflow as tf
 from tfp_realnvp.bijectors.batch_axis import flatten_batch
 from tfp_realnvp.bijectors.call_arguments import is_training
 from tfp_realnvp.bijectors.layer_variables import is_keras_layer
+from tfp_realnvp.bijectors.precision import full_precision
 
 
 class Conditioner:
@@ -14,15 +16,18 @@ class Conditioner:
 
     Args:
       function: Callable or Keras layer; see `AffineCoupling`.
+      variables: `FunctionVariables`, those that a bare function uses.
       conditional_event_ndims: Python `int`, number of axes of one condition, or None.
       owner: Python `str`, name of the coupling, for errors.
     """
 
-    def __init__(self, function, conditional_event_ndims, owner):
+    def __init__(self, function, variables, conditional_event_ndims, owner):
         self.function = function
+        self._variables = variables
         self._conditional_event_ndims = conditional_event_ndims
         self._owner = owner
         self._condition = _parameter(function, "conditional_input")
+        self._is_checked = is_keras_layer(function)
 
     @property
     def takes_condition(self):
@@ -30,6 +35,10 @@ class Conditioner:
 
     def __call__(self, events, x, training, condition):
         """Calls the function.
+
+        Outside of training a Keras 3 layer computes in the dtype of its variables, whatever
+        its policy. An empty batch has the function called with one event of zeros, since
+        convolutions fail on none.
 
         Args:
           events: `Tensor` with one batch axis, what the function sees.
@@ -41,11 +50,6 @@ class Conditioner:
           Pair of `Tensor`s of the shape and dtype of `events`, shift and log-scale.
         """
         kwargs = {}
-        if is_keras_layer(self.function):
-            if training is not None:  # Keras takes a None for "not training".
-                kwargs["training"] = training
-        elif _parameter(self.function, "training"):
-            kwargs["training"] = is_training(training)
         if condition is not None:
             if not self.takes_condition:
                 raise ValueError(
@@ -54,9 +58,30 @@ class Conditioner:
             kwargs["conditional_input"] = self._flat(condition, x, event_ndims=events.shape.rank - 1)
         elif _is_required(self._condition):
             raise ValueError(f"`{self._owner}` is conditional and needs a `conditional_input`.")
-        output = self.function(events, **kwargs)
+        if events.shape[0] == 0:
+            training = False  # Statistics of no events would be none.
+        trains = is_training(training)
+        may_be_empty = not events.shape[0] and not trains
+        inputs = _at_least_one((events, kwargs)) if may_be_empty else (events, kwargs)
+        outputs = self._call(*inputs, training, trains)
+        outputs = [self._checked(tf.convert_to_tensor(value), inputs[0]) for value in outputs]
+        return [value[: tf.shape(events)[0]] for value in outputs] if may_be_empty else outputs
+
+    def _call(self, events, kwargs, training, trains):
+        """Calls the function as its kind wants to be; returns a pair."""
+        if is_keras_layer(self.function):
+            if training is not None:  # Keras takes a None for "not training".
+                kwargs = {**kwargs, "training": training}
+            with contextlib.nullcontext() if trains else full_precision(self.function):
+                output = self.function(events, **kwargs)
+        else:
+            if _parameter(self.function, "training"):
+                kwargs = {**kwargs, "training": trains}
+            output = self._watched()(events, **kwargs)
+            self._is_checked = True
         if not isinstance(output, (tuple, list)):
-            if (output.shape[-1] or 0) % 2:
+            output = tf.convert_to_tensor(output)
+            if output.shape.rank == 0 or (output.shape[-1] or 0) % 2:
                 raise ValueError(
                     f"The conditioner of `{self._owner}` must return shift and log-scale on its last "
                     f"axis, an even number; it returned {output.shape}."
@@ -67,11 +92,19 @@ class Conditioner:
                 f"The conditioner of `{self._owner}` must return shift and log-scale; it returned "
                 f"{len(output)} values."
             )
-        return [self._checked(tf.convert_to_tensor(value), events) for value in output]
+        return output
+
+    def _watched(self):
+        """The function; the first time it is watched for variables that nothing tracks."""
+        if self._is_checked:
+            return self.function
+        return self._variables.watch(self.function, getattr(self.function, "variables", ()), self._owner)
 
     def _flat(self, condition, x, event_ndims):
         """One condition for each of the events, on one batch axis."""
         condition = tf.convert_to_tensor(condition, name="conditional_input")
+        if not (condition.dtype.is_floating or condition.dtype.is_integer or condition.dtype.is_bool):
+            raise TypeError(f"`conditional_input` must hold numbers; got dtype {condition.dtype.name}.")
         ndims = self._conditional_event_ndims
         if ndims is None:
             if condition.shape.rank is None or x.shape.rank is None:
@@ -114,6 +147,17 @@ class Conditioner:
         value = tf.cast(value, events.dtype)
         same = value.shape == events.shape and value.shape[1:].is_fully_defined()
         return value if same else tf.broadcast_to(value, tf.shape(events))
+
+
+def _at_least_one(tensors):
+    """A structure of `Tensor`s, each with an event of zeros where its batch is empty."""
+
+    def padded(tensor):
+        missing = tf.maximum(0, 1 - tf.shape(tensor)[0])
+        result = tf.pad(tensor, [[0, missing], *[[0, 0]] * (tensor.shape.rank - 1)])
+        return tf.ensure_shape(result, [None, *tensor.shape[1:]])
+
+    return tf.nest.map_structure(padded, tensors)
 
 
 def _is_required(parameter):

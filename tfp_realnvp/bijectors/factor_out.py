@@ -3,6 +3,7 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfp_realnvp.arguments import check_integer
 from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.bijectors.call_arguments import member_kwargs, takes_condition
 
@@ -53,10 +54,7 @@ class FactorOut(Bijector):
             raise ValueError(f"`bijector` must keep the rank of its events; got {bijector}.")
         least = max(1, bijector.forward_min_event_ndims)
         event_ndims = least if event_ndims is None else event_ndims
-        if event_ndims < least:
-            raise ValueError(
-                f"`event_ndims` must be at least {least} for this `bijector`; got {event_ndims}."
-            )
+        check_integer(event_ndims, "event_ndims", least)  # What `bijector` needs.
         with tf.name_scope(name) as name:
             self._bijector = bijector
             super().__init__(

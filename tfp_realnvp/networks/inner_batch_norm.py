@@ -26,7 +26,7 @@ class InnerBatchNorm(keras.layers.BatchNormalization):
         if self.compute_dtype == "float64":
             return super().call(x, training=training)
         is_training = bool(training) and self.trainable
-        beta = tf.convert_to_tensor(self.beta)
+        beta = tf.cast(self.beta, self.variable_dtype)
         moving = (
             [] if is_training else [tf.convert_to_tensor(m) for m in (self.moving_mean, self.moving_variance)]
         )

@@ -35,12 +35,14 @@ class WeightNormConv2D(keras.layers.Layer):
             shape=(side, side, inputs, self.filters),
             initializer=keras.initializers.RandomUniform(-limit, limit),
             name="kernel",
+            autocast=False,  # The norm is taken in the variable's precision.
         )
         if self.use_magnitude:
             self.magnitude = self.add_weight(
                 shape=(self.filters,),
                 initializer=keras.initializers.Constant(side / 6**0.5),
                 name="magnitude",
+                autocast=False,
             )
         if self.use_bias:
             self.bias = self.add_weight(shape=(self.filters,), initializer="zeros", name="bias")
@@ -51,7 +53,7 @@ class WeightNormConv2D(keras.layers.Layer):
 
     def normalised_kernel(self):
         """The kernel the convolution uses, in the variables' dtype."""
-        kernel = ops.convert_to_tensor(self.kernel, self.variable_dtype)
+        kernel = ops.convert_to_tensor(self.kernel)
         gain = ops.rsqrt(ops.sum(ops.square(kernel), axis=(0, 1, 2)))
         return kernel * (gain * self.magnitude if self.use_magnitude else gain)
 

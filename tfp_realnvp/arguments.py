@@ -1,0 +1,71 @@
+"""Checks of arguments: an error names the argument, what was given and what is allowed."""
+
+import math
+import numbers
+import operator
+
+import numpy as np
+import tensorflow as tf
+
+
+def check_bool(value, name):
+    """Raises a TypeError unless `value` is a Python `bool`."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"`{name}` must be a Python bool; got {value!r}.")
+
+
+def check_training(training):
+    """Raises a TypeError unless `training` is a Python `bool` or None."""
+    if training is not None and not isinstance(training, bool):
+        raise TypeError(f"`training` must be a Python bool or None; got {training!r}.")
+
+
+def check_integer(value, name, least=None):
+    """Raises unless `value` is an integer, of at least `least`."""
+    range_ = "" if least is None else f" of at least {least}"
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+        raise TypeError(f"`{name}` must be an integer{range_}; got {value!r}.")
+    if least is not None and value < least:
+        raise ValueError(f"`{name}` must be an integer{range_}; got {value!r}.")
+
+
+def check_number(value, name, range_, is_allowed):
+    """Raises unless `value` is a number for which `is_allowed`; `range_` says it in words."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        raise TypeError(f"`{name}` must be a number {range_}; got {value!r}.")
+    if not (math.isfinite(value) and is_allowed(value)):
+        raise ValueError(f"`{name}` must be a number {range_}; got {value!r}.")
+
+
+def float_dtype(value, name="dtype"):
+    """`value` as a float `tf.DType`; None stays None."""
+    if value is None:
+        return None
+    try:
+        dtype = tf.as_dtype(value)
+    except TypeError:
+        dtype = None
+    if dtype is None or not dtype.is_floating:
+        raise TypeError(f"`{name}` must be a float dtype, such as 'float32', or None; got {value!r}.")
+    return dtype
+
+
+def known_shape(event_shape, name="event_shape"):
+    """`event_shape` as a tuple of positive Python ints, or a ValueError that names it."""
+    try:
+        shape = tuple(operator.index(side) for side in event_shape)
+    except (TypeError, ValueError):
+        shape = ()
+    if not shape or min(shape) < 1:
+        raise ValueError(
+            f"`{name}` must hold at least one side, each a known positive integer; got {event_shape}."
+        )
+    return shape
+
+
+def boolean_mask(mask, name="mask"):
+    """`mask` as a boolean array, or a TypeError that names it."""
+    mask = np.asarray(mask)
+    if mask.dtype != bool:
+        raise TypeError(f"`{name}` must be boolean; got dtype {mask.dtype}.")
+    return mask

@@ -1,0 +1,103 @@
+"""Moving statistics of batch norms as averages over a data set."""
+
+import contextlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfp_realnvp.bijectors import BatchNormalization
+from tfp_realnvp.bijectors.bijector import Bijector
+
+
+def recalibrate(distribution, apply, batches):
+    """Sets the moving statistics of all batch norms to those of a data set.
+
+    The moving statistics of training are of its last batches only, and lag behind the
+    weights. Here each batch goes through the distribution once as in training, the
+    weights as they are, and the means and variances of all batches are pooled.
+
+    Args:
+      distribution: `tfd.TransformedDistribution` whose batch norms these are: bijectors
+        of ours, and layers of Keras and of tf-keras in the networks. Frozen ones stay.
+      apply: Function of a batch that evaluates `distribution` in training mode.
+      batches: Iterable of pairs of a batch, as `apply` takes it, and its size.
+
+    Raises:
+      ValueError: if there are no batch norms or no batches, or a statistic is not finite;
+        statistics are then as before.
+    """
+    norms = _batch_norms(distribution)
+    if not norms:
+        raise ValueError("There is nothing to recalibrate: no trainable batch norm is in the distribution.")
+    layers = {id(layer): layer for layer, _ in norms}.values()
+    variables = [v for layer in layers for v in (layer.moving_mean, layer.moving_variance)]
+    before = [np.array(v) for v in variables]
+
+    @tf.function(reduce_retracing=True)
+    def statistics(batch):
+        apply(batch)
+        return [tf.convert_to_tensor(v) for v in variables]
+
+    try:
+        with _momentum_zero(
+            [holder for _, holder in norms]
+        ):  # So that each moving statistic is its batch's own.
+            for v in variables:
+                v.assign(tf.zeros_like(v))
+            results = [([np.float64(s) for s in statistics(batch)], size) for batch, size in batches]
+        pooled = _pooled(results)
+    except BaseException:
+        _assign(variables, before)
+        raise
+    _assign(variables, pooled)
+
+
+def _batch_norms(distribution):
+    """Pairs of a layer that holds moving statistics, and what has their `momentum`."""
+    modules = distribution.submodules
+    norms = [(m.layer, m) for m in modules if isinstance(m, BatchNormalization)]
+    networks = [layer for m in modules if isinstance(m, Bijector) for layer in m.layers]
+    nested = [x for network in networks for x in network._flatten_layers()]
+    norms += [(x, x) for x in (*nested, *modules) if _is_keras_batch_norm(x)]
+    return [(layer, holder) for layer, holder in norms if layer.trainable]
+
+
+def _is_keras_batch_norm(layer):
+    """Keras 3's or tf-keras's, which is a class of the same name and attributes."""
+    attributes = ("momentum", "moving_mean", "moving_variance", "trainable")
+    return isinstance(layer, keras.layers.BatchNormalization) or (
+        isinstance(layer, tf.Module) and all(hasattr(layer, a) for a in attributes)
+    )
+
+
+@contextlib.contextmanager
+def _momentum_zero(holders):
+    momenta = [holder.momentum for holder in holders]
+    for holder in holders:
+        holder.momentum = 0.0
+    try:
+        yield
+    finally:
+        for holder, momentum in zip(holders, momenta, strict=True):
+            holder.momentum = momentum
+
+
+def _pooled(results):
+    """Means and variances of the union of batches, from those of each; all in turn."""
+    if not results:
+        raise ValueError("There is nothing to recalibrate with: no batch was given.")
+    statistics, sizes = zip(*results, strict=True)
+    pooled = []
+    for means, variances in zip(*[iter(zip(*statistics, strict=True))] * 2, strict=True):
+        mean = np.average(means, axis=0, weights=sizes)
+        variance = np.average(variances + np.square(means - mean), axis=0, weights=sizes)
+        pooled += [mean, variance]
+    if not all(np.isfinite(statistic).all() for statistic in pooled):
+        raise ValueError("A batch gave statistics that are not finite; the moving ones are as before.")
+    return pooled
+
+
+def _assign(variables, values):
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(tf.cast(value, variable.dtype))
