@@ -16,14 +16,14 @@ import tfp_realnvp as rnvp
 tfd = tfp.distributions
 
 flags.DEFINE_enum("conditioner", "attention", ["attention", "conv"], "Kind of network in the couplings.")
-flags.DEFINE_integer("length", 24, "Positions of a sequence.", lower_bound=2)
+flags.DEFINE_integer("length", 16, "Positions of a sequence.", lower_bound=2)
 flags.DEFINE_integer(
-    "num_couplings", 6, "Couplings, which keep even and odd positions in turn.", lower_bound=1
+    "num_couplings", 4, "Couplings, which keep even and odd positions in turn.", lower_bound=1
 )
 flags.DEFINE_integer("width", 32, "Channels inside of the networks.", lower_bound=4)
-flags.DEFINE_integer("steps", 1000, "Batches to train on, all of new sequences.", lower_bound=1)
-flags.DEFINE_integer("batch_size", 128, "Sequences in a batch.", lower_bound=1)
-flags.DEFINE_float("learning_rate", 3e-3, "Of Adam at the start; it falls to 0.", lower_bound=0)
+flags.DEFINE_integer("steps", 1500, "Batches to train on, all of new sequences.", lower_bound=1)
+flags.DEFINE_integer("batch_size", 64, "Sequences in a batch.", lower_bound=1)
+flags.DEFINE_float("learning_rate", 6e-3, "Of Adam at the start; it falls to 0.", lower_bound=0)
 flags.DEFINE_integer("seed", 0, "Of sequences and weights.")
 FLAGS = flags.FLAGS
 

@@ -37,6 +37,9 @@ flags.DEFINE_bool("cosine_decay", None, "Let the learning rate fall to 0 over th
 flags.DEFINE_bool("weight_averaging", None, "Evaluate and keep moving averages of the weights.")
 flags.DEFINE_float("l2", None, "Factor of the L2 term on weight scales.", lower_bound=0)
 flags.DEFINE_float("clip_norm", None, "Largest norm of the gradient.", lower_bound=0)
+flags.DEFINE_enum(
+    "dtype_policy", None, ["float32", "mixed_bfloat16", "mixed_float16"], "Of the networks, in training."
+)
 flags.DEFINE_float("temperature", None, "Of the samples drawn.", lower_bound=0)
 flags.DEFINE_float("max_minutes", None, "End training after so many minutes.", lower_bound=0)
 flags.DEFINE_integer("num_validation", 1024, "Test images in each epoch's evaluation.", lower_bound=1)
@@ -54,7 +57,7 @@ def main(argv):
     config = dataclasses.replace(PRESETS[FLAGS.preset] if FLAGS.preset else Preset(), **given)
     keras.utils.set_random_seed(FLAGS.seed)
     images = data.load(config.dataset, FLAGS.data_dir, FLAGS.image_size)
-    model = build(config, images)
+    model = config.build(images, FLAGS.seed)
     train = data.training_batches(images, config.batch_size, config.conditional, config.flip, FLAGS.seed)
     test = data.evaluation_batches(images, config.batch_size, config.conditional)
     validation = data.evaluation_batches(images, config.batch_size, config.conditional, FLAGS.num_validation)
@@ -66,7 +69,7 @@ def main(argv):
     model.fit(
         train,
         epochs=config.epochs,
-        steps_per_epoch=config.steps_per_epoch or images.num_train // config.batch_size,
+        steps_per_epoch=config.steps(images),
         validation_data=validation,
         shuffle=False,  # `train` is shuffled.
         callbacks=[
@@ -96,26 +99,6 @@ def main(argv):
         f"Test bits/dim {results['bits_per_dim']:.3f} +- {results['bits_per_dim_standard_error']:.3f} "
         f"({len(bits)} images); results are in {out}."
     )
-
-
-def build(config, images):
-    """The model of a configuration, compiled."""
-    flow = rnvp.RealNVP(
-        images.event_shape,
-        num_scales=config.num_scales,
-        num_residual_blocks=config.num_residual_blocks,
-        base_filters=config.base_filters,
-        use_batch_norm=config.use_batch_norm,
-        conditional_event_shape=(images.num_classes,) if config.conditional else None,
-    )
-    model = rnvp.FlowModel(rnvp.image_distribution(flow, images.num_levels), l2=config.l2, seed=FLAGS.seed)
-    learning_rate = config.learning_rate
-    if config.cosine_decay:
-        steps = config.epochs * (config.steps_per_epoch or images.num_train // config.batch_size)
-        learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-    averaging = {"use_ema": True, "ema_momentum": 0.99} if config.weight_averaging else {}
-    model.compile(keras.optimizers.Adam(learning_rate, global_clipnorm=config.clip_norm, **averaging))
-    return model
 
 
 if __name__ == "__main__":

@@ -113,7 +113,10 @@ CASES = {
     ),
     "AffineCoupling.forward, narrow condition": (
         lambda: coupling(conditional).forward(np.zeros((2, 3, 4)), conditional_input=np.zeros(3)),
-        ValueError, "`conditional_input` must have the batch axes",
+        ValueError, "`conditional_input` of.*batch axes",
+    ),
+    "AffineCoupling.forward, another batch": (
+        lambda: coupling(conditional).forward(x, conditional_input=x[:2]), ValueError, r"batch axes.*\(3,\).*got shape \(2, 4\)",
     ),
     "AffineCoupling.forward, condition of strings": (
         lambda: coupling(conditional).forward(x, conditional_input=["a", "b", "c"]), TypeError, "must hold numbers; got dtype string",
@@ -268,6 +271,9 @@ CASES = {
     "Squeeze.validate_args": (lambda: rnvp.Squeeze(validate_args=None), TypeError, "`validate_args`.*got None"),
     "Squeeze.name": (lambda: rnvp.Squeeze(name=None), ValueError, "name.*must be a string"),
     "Squeeze.forward, odd": (lambda: rnvp.Squeeze().forward(np.zeros((1, 4, 3, 1))), ValueError, "even height and width; got"),
+    "Squeeze.forward, unused condition": (
+        lambda: rnvp.Squeeze().forward(np.zeros((1, 4, 4, 1)), conditional_input=x), ValueError, "nothing in `squeeze` takes one",
+    ),
     "Squeeze.inverse, channels": (lambda: rnvp.Squeeze().inverse(np.zeros((1, 4, 4, 6))), ValueError, "multiple of 4 channels"),
     "bijector_kwargs.bijector": (lambda: rnvp.bijector_kwargs(3), TypeError, "`bijector` must be a `tfb.Bijector`; got 3"),
     "bijector_kwargs.bijector, one name twice": (

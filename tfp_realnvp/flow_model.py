@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_realnvp.arguments import check_bool, check_integer, check_number, check_training
-from tfp_realnvp.bijectors import bijector_kwargs
+from tfp_realnvp.bijectors import AffineCoupling, bijector_kwargs
 from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.bijectors.call_arguments import takes_condition
 from tfp_realnvp.bijectors.layer_variables import LayerVariables
@@ -291,8 +291,13 @@ def _built_layers(distribution):
     """The Keras layers in a distribution, and one for the variables outside of them."""
     bijectors = [m for m in distribution.submodules if isinstance(m, Bijector)]
     layers = list({id(layer): layer for b in bijectors for layer in b.layers}.values())
-    if not all(layer.built for layer in layers) and not takes_condition(distribution.bijector):
-        distribution.sample(1)  # A conditional one is built by the first call with a condition.
+    is_conditional = takes_condition(distribution.bijector)
+    conditioners = [b.conditioner for b in bijectors if isinstance(b, AffineCoupling)]
+    if not all(getattr(c, "built", True) for c in conditioners) and not is_conditional:
+        distribution.sample(1)  # A conditional Keras 3 one is built by the first call with a condition.
+    for c in conditioners:
+        if not (c in layers or getattr(c, "built", True)):
+            raise ValueError(f"A conditional tf-keras network must be built before the model; got {c!r}.")
     seen = {id(v._value) for layer in layers for v in layer.variables}
     others = [v for v in distribution.variables if id(v) not in seen]
     return layers + ([_OtherVariables(others, name="other_variables")] if others else [])

@@ -2,6 +2,12 @@
 
 import dataclasses
 
+import keras
+
+from tfp_realnvp.flow_model import FlowModel
+from tfp_realnvp.images import image_distribution
+from tfp_realnvp.real_nvp import RealNVP
+
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
@@ -26,7 +32,35 @@ class Preset:
     weight_averaging: bool = False
     l2: float = 5e-5  # On weight scales; paper, section 4.1.
     clip_norm: float = 100.0
+    dtype_policy: str = "float32"  # Of the networks, in training.
     temperature: float = 1.0  # Of the samples that are drawn.
+
+    def steps(self, images):
+        """Python `int`, batches in an epoch of `images`, an `ImageData`."""
+        return self.steps_per_epoch or images.num_train // self.batch_size
+
+    def build(self, images, seed=None):
+        """The model of this configuration for `images`, an `ImageData`, compiled.
+
+        The global dtype policy is set to `dtype_policy`, which networks take on.
+        """
+        keras.config.set_dtype_policy(self.dtype_policy)
+        flow = RealNVP(
+            images.event_shape,
+            num_scales=self.num_scales,
+            num_residual_blocks=self.num_residual_blocks,
+            base_filters=self.base_filters,
+            use_batch_norm=self.use_batch_norm,
+            conditional_event_shape=(images.num_classes,) if self.conditional else None,
+        )
+        model = FlowModel(image_distribution(flow, images.num_levels), l2=self.l2, seed=seed)
+        learning_rate = self.learning_rate
+        if self.cosine_decay:
+            steps = self.epochs * self.steps(images)
+            learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+        averaging = {"use_ema": True, "ema_momentum": 0.99} if self.weight_averaging else {}
+        model.compile(keras.optimizers.Adam(learning_rate, global_clipnorm=self.clip_norm, **averaging))
+        return model
 
 
 PRESETS = {

@@ -155,10 +155,10 @@ class RealNVP(Chain):
     def takes_condition(self):
         return self._conditional_event_shape is not None
 
-    def _check_condition(self, conditional_input):
-        super()._check_condition(conditional_input)
+    def _checked_arguments(self, training, conditional_input):
+        arguments = super()._checked_arguments(training, conditional_input)
         if not self.takes_condition:
-            return
+            return arguments
         shape = self._conditional_event_shape
         needed = f"`{self.name}` needs a `conditional_input` of shape [..., {', '.join(map(str, shape))}]"
         if conditional_input is None:
@@ -169,6 +169,7 @@ class RealNVP(Chain):
         given = tf.convert_to_tensor(conditional_input).shape
         if not given[-shape.rank :].is_compatible_with(shape):
             raise ValueError(f"{needed}, got {given}. Classes are to be one-hot.")
+        return arguments
 
     def _forward_event_shape(self, shape):
         return self._checked_event_shape(super()._forward_event_shape(shape))

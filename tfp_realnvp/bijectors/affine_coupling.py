@@ -95,6 +95,8 @@ class AffineCoupling(Bijector):
             self._mask = mask
             self._function = conditioner  # Where tf.Module and checkpoints find what it holds.
             self._function_variables = FunctionVariables(variables)
+            if variables is not None:
+                parameters["variables"] = self._function_variables  # Which copies share.
             self._conditioner = Conditioner(
                 conditioner, self._function_variables, conditional_event_ndims, name.rstrip("/")
             )

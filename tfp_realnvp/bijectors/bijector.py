@@ -70,8 +70,15 @@ class Bijector(tfb.Bijector):
     def _get_parameterization(self):
         return id(self)  # Equal arguments do not make equal variables.
 
+    def _checked_arguments(self, training, conditional_input):
+        """The call arguments, as one."""
+        check_training(training)
+        if conditional_input is not None and not self.takes_condition:
+            raise ValueError(f"`conditional_input` was given, but nothing in `{self.name}` takes one.")
+        return training, conditional_input
+
     def _forward(self, x, training=None, conditional_input=None):
-        arguments = _checked(training, conditional_input)
+        arguments = self._checked_arguments(training, conditional_input)
         for_log_det = _on_the_way_to_a_log_det()
         found = self._memory.find(arguments, x=x) if for_log_det else None
         if found is not None:
@@ -84,7 +91,7 @@ class Bijector(tfb.Bijector):
         return y
 
     def _inverse(self, y, training=None, conditional_input=None):
-        arguments = _checked(training, conditional_input)
+        arguments = self._checked_arguments(training, conditional_input)
         for_log_det = _on_the_way_to_a_log_det()
         found = self._memory.find(arguments, y=y) if for_log_det else None
         if found is not None:
@@ -97,13 +104,13 @@ class Bijector(tfb.Bijector):
         return x
 
     def _forward_log_det_jacobian(self, x, training=None, conditional_input=None):
-        found = self._memory.take(_checked(training, conditional_input), x=x)
+        found = self._memory.take(self._checked_arguments(training, conditional_input), x=x)
         if found is None:
             return self._forward_and_log_det(x, training, conditional_input)[1]
         return found[2]
 
     def _inverse_log_det_jacobian(self, y, training=None, conditional_input=None):
-        found = self._memory.take(_checked(training, conditional_input), y=y)
+        found = self._memory.take(self._checked_arguments(training, conditional_input), y=y)
         if found is None:
             return self._inverse_and_log_det(y, training, conditional_input)[1]
         return -found[2]
@@ -132,12 +139,6 @@ class _NoCache:
 
 
 Bijector._cache = _NoCache()
-
-
-def _checked(training, conditional_input):
-    """The call arguments, as one."""
-    check_training(training)
-    return training, conditional_input
 
 
 def _on_the_way_to_a_log_det():

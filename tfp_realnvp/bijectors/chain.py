@@ -80,7 +80,6 @@ class Chain(Bijector):
         return all(b._is_permutation for b in self._bijectors)
 
     def _forward_and_log_det(self, x, training, conditional_input):
-        self._check_condition(conditional_input)
         x = self._checked(x, "its input")
         ndims, log_det = self.forward_min_event_ndims, 0
         for b in reversed(self._bijectors):
@@ -91,7 +90,6 @@ class Chain(Bijector):
         return x, log_det
 
     def _inverse_and_log_det(self, y, training, conditional_input):
-        self._check_condition(conditional_input)
         y = self._checked(y, "its input")
         ndims, log_det = self.inverse_min_event_ndims, 0
         for b in self._bijectors:
@@ -100,10 +98,6 @@ class Chain(Bijector):
             log_det += b.inverse_log_det_jacobian(y, ndims, **kwargs)
             y, ndims = x, b.inverse_event_ndims(ndims)
         return y, log_det
-
-    def _check_condition(self, conditional_input):
-        if conditional_input is not None and not self.takes_condition:
-            raise ValueError(f"`conditional_input` was given, but no member of `{self.name}` takes one.")
 
     def _checked(self, value, what):
         if not (self.validate_args and value.dtype.is_floating):

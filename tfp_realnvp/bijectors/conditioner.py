@@ -27,7 +27,7 @@ class Conditioner:
         self._conditional_event_ndims = conditional_event_ndims
         self._owner = owner
         self._condition = _parameter(function, "conditional_input")
-        self._is_checked = is_keras_layer(function)
+        self._is_watched = False
 
     @property
     def takes_condition(self):
@@ -51,10 +51,6 @@ class Conditioner:
         """
         kwargs = {}
         if condition is not None:
-            if not self.takes_condition:
-                raise ValueError(
-                    f"`conditional_input` was given, but the conditioner of `{self._owner}` takes none."
-                )
             kwargs["conditional_input"] = self._flat(condition, x, event_ndims=events.shape.rank - 1)
         elif _is_required(self._condition):
             raise ValueError(f"`{self._owner}` is conditional and needs a `conditional_input`.")
@@ -77,8 +73,7 @@ class Conditioner:
         else:
             if _parameter(self.function, "training"):
                 kwargs = {**kwargs, "training": trains}
-            output = self._watched()(events, **kwargs)
-            self._is_checked = True
+            output = self._call_bare(events, kwargs)
         if not isinstance(output, (tuple, list)):
             output = tf.convert_to_tensor(output)
             if output.shape.rank == 0 or (output.shape[-1] or 0) % 2:
@@ -94,11 +89,13 @@ class Conditioner:
             )
         return output
 
-    def _watched(self):
-        """The function; the first time it is watched for variables that nothing tracks."""
-        if self._is_checked:
-            return self.function
-        return self._variables.watch(self.function, getattr(self.function, "variables", ()), self._owner)
+    def _call_bare(self, events, kwargs):
+        """The first time, the function is watched for variables that nothing tracks."""
+        if self._is_watched:
+            return self.function(events, **kwargs)
+        output = self._variables.call_watched(self.function, [events], kwargs, self._owner)
+        self._is_watched = True
+        return output
 
     def _flat(self, condition, x, event_ndims):
         """One condition for each of the events, on one batch axis."""
@@ -112,11 +109,7 @@ class Conditioner:
                     f"`{self._owner}` needs `conditional_event_ndims` where ranks are not known beforehand."
                 )
             ndims = condition.shape.rank - (x.shape.rank - event_ndims)
-            if ndims < 0:
-                raise ValueError(
-                    "`conditional_input` must have the batch axes of the events; got shape "
-                    f"{condition.shape} for events of shape {x.shape} with {event_ndims} event axes."
-                )
+        self._check_batch(condition.shape, ndims, x.shape, event_ndims)
         shape = tf.shape(condition)
         batch = tf.shape(x)[: tf.rank(x) - event_ndims]
         event = shape[tf.size(shape) - ndims :]
@@ -127,6 +120,23 @@ class Conditioner:
             else condition.shape[condition.shape.rank - ndims :]
         )
         return tf.ensure_shape(flat, [None, *sides])
+
+    def _check_batch(self, condition, condition_ndims, x, event_ndims):
+        """Raises if the batch axes of a condition do not fit those of the events."""
+        if condition.rank is None or x.rank is None:
+            return
+        batch = x[: x.rank - event_ndims]
+        try:
+            given = condition[: condition.rank - condition_ndims]
+            fits = 0 <= condition_ndims <= condition.rank
+            fits &= tf.broadcast_static_shape(given, batch).is_compatible_with(batch)
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError(
+                f"`conditional_input` of `{self._owner}` must have, or broadcast to, the batch axes of the "
+                f"events, {batch}, before its own; got shape {condition}."
+            )
 
     def _checked(self, value, events):
         """One output, if it fits the events, in their shape and dtype."""

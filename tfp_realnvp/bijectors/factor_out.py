@@ -77,7 +77,7 @@ class FactorOut(Bijector):
 
     def _forward_and_log_det(self, x, training, conditional_input):
         inner = self._bijector
-        kwargs = self._kwargs(training, conditional_input)
+        kwargs = member_kwargs(inner, training, conditional_input)
         going_on, finished = self._halves(x)
         result = inner.forward(going_on, **kwargs)
         log_det = inner.forward_log_det_jacobian(going_on, self.forward_min_event_ndims, **kwargs)
@@ -85,16 +85,11 @@ class FactorOut(Bijector):
 
     def _inverse_and_log_det(self, y, training, conditional_input):
         inner = self._bijector
-        kwargs = self._kwargs(training, conditional_input)
+        kwargs = member_kwargs(inner, training, conditional_input)
         going_on, finished = self._halves(y)
         result = inner.inverse(going_on, **kwargs)
         log_det = inner.inverse_log_det_jacobian(going_on, self.forward_min_event_ndims, **kwargs)
         return self._joined(result, going_on, finished), log_det
-
-    def _kwargs(self, training, conditional_input):
-        if conditional_input is not None and not self.takes_condition:
-            raise ValueError(f"`conditional_input` was given, but nothing in `{self.name}` takes one.")
-        return member_kwargs(self._bijector, training, conditional_input)
 
     def _halves(self, x):
         if x.shape.rank is not None and (x.shape[-1] or 0) % 2:

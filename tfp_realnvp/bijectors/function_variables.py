@@ -4,9 +4,11 @@ import collections.abc
 
 import tensorflow as tf
 
+from tfp_realnvp.bijectors.tracked_variables import TrackedVariables, tf_variable
 
-class FunctionVariables(collections.abc.Sequence):
-    """What was given as `variables=`, where a `tf.Module` and a checkpoint find it.
+
+class FunctionVariables(TrackedVariables):
+    """What was given as `variables=`.
 
     Args:
       variables: Sequence of `tf.Variable`s or `keras.Variable`s, or None for none.
@@ -16,49 +18,42 @@ class FunctionVariables(collections.abc.Sequence):
     """
 
     def __init__(self, variables):
-        if variables is not None and not isinstance(variables, (list, tuple, collections.abc.Sequence)):
+        if variables is not None and not isinstance(variables, collections.abc.Sequence):
             raise TypeError(f"`variables` must be a sequence of variables; got {variables!r}.")
-        self._variables = tuple(getattr(v, "_value", v) for v in variables or ())
-        for v in self._variables:
+        self._given = tuple(tf_variable(v) for v in variables or ())
+        for v in self._given:
             if not isinstance(v, tf.Variable):
                 raise TypeError(f"`variables` must hold `tf.Variable`s or `keras.Variable`s; got {v!r}.")
 
-    def __len__(self):
-        return len(self._variables)
-
-    def __getitem__(self, index):
-        return self._variables[index]
+    def _variables(self):
+        return self._given
 
     def __deepcopy__(self, memo):
         return self  # Nor is the function that uses them copied.
 
     def __reduce__(self):
-        if self._variables:
+        if self._given:
             raise TypeError("A function's `variables` cannot be pickled; make the conditioner a `tf.Module`.")
         return FunctionVariables, (None,)
 
-    def watch(self, function, known, owner):
-        """Makes `function` one that raises if it uses trainable variables nobody tracks.
+    def call_watched(self, function, args, kwargs, owner):
+        """Calls a function, and raises if it uses trainable variables that nothing tracks.
 
         Args:
-          function: Callable.
-          known: Further variables that are tracked.
+          function: Callable; if it has `variables`, those are tracked as well.
+          args, kwargs: Its arguments.
           owner: Python `str`, name of the bijector, for the error.
 
         Returns:
-          A callable like `function`.
+          What the function returns.
         """
-
-        def watched(*args, **kwargs):
-            with tf.GradientTape() as tape:
-                output = function(*args, **kwargs)
-            tracked = {id(v) for v in (*self._variables, *known)}
-            unknown = [v.name for v in tape.watched_variables() if id(v) not in tracked]
-            if unknown:
-                raise ValueError(
-                    f"The conditioner of `{owner}` uses variables that nothing tracks: {unknown}. Make it a "
-                    "Keras layer or a `tf.Module` that holds them, or pass them as `variables=`."
-                )
-            return output
-
-        return watched
+        with tf.GradientTape() as tape:
+            output = function(*args, **kwargs)
+        tracked = {id(v) for v in (*self, *getattr(function, "variables", ()))}
+        unknown = [v.name for v in tape.watched_variables() if id(v) not in tracked]
+        if unknown:
+            raise ValueError(
+                f"The conditioner of `{owner}` uses variables that nothing tracks: {unknown}. Make it a "
+                "Keras layer or a `tf.Module` that holds them, or pass them as `variables=`."
+            )
+        return output
