@@ -4,6 +4,7 @@ import dataclasses
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -147,3 +148,20 @@ CONSTRUCTORS = {
         lambda dtype: image_flow(dtype, conditional_event_shape=(8, 8, 1)), (8, 8, 2), (8, 8, 1)
     ),
 }
+
+
+def each(*attributes, heavy=True):
+    """Parametrises a test by all entries, or by those with some attribute.
+
+    Args:
+      *attributes: Names of attributes of an entry's bijector that must be truthy.
+      heavy: Python `bool`; False for a test that takes long, for which the variants of the
+        image flow are slow tests.
+    """
+    variants = "real_nvp_image_plain", "real_nvp_image_conditional", "real_nvp_image_conditional_on_image"
+    chosen = [
+        pytest.param(entry, id=name, marks=[pytest.mark.slow] if name in variants and not heavy else [])
+        for name, entry in CONSTRUCTORS.items()
+        if all(getattr(entry.bijector(), attribute) for attribute in attributes)
+    ]
+    return pytest.mark.parametrize("entry", chosen)
