@@ -62,7 +62,7 @@ def test_a_condition_reaches_every_conditional_flow(entry, wrap):
         with pytest.raises(ValueError, match="conditional"):
             call(tf.identity(z))
         # A stock chain drops names it does not know.
-        with pytest.raises((ValueError, TypeError), match="conditional|nobody"):
+        with pytest.raises((ValueError, TypeError), match=r"conditional|nobody"):
             call(tf.identity(z), nobody={"conditional_input": condition})
 
 

@@ -17,6 +17,10 @@ class Chain(Bijector):
     forward(z) = bijectors[0].forward(bijectors[1].forward(... z))
     ```
 
+    Unlike `tfb.Chain` it hands out no value from TFP's cache: there, `chain.inverse(y)` at
+    the same tensor `y` gives the tensor it gave before as long as that is kept, whatever
+    happened to the variables, and so does `log_prob` at a kept `sample`.
+
     #### Examples
 
     >>> import tensorflow as tf, tensorflow_probability as tfp, tfp_realnvp as rnvp
