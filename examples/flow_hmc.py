@@ -5,6 +5,7 @@ python examples/flow_hmc.py
 The flow is fitted to the target by variational inference, as in M. Hoffman et al. (2019),
 NeuTra-lizing Bad Geometry in Hamiltonian Monte Carlo Using Neural Transport, arXiv
 1903.03704; the funnel is from section 8 of R. Neal (2003), Slice Sampling.
+Where R-hat is well above 1 a sampler has not converged, and its ESS is too high.
 """
 
 import time
@@ -28,6 +29,7 @@ flags.DEFINE_integer("num_leapfrog_steps", 10, "Of either sampler.", lower_bound
 flags.DEFINE_integer(
     "num_samples", 5000, "Draws of each chain, after as many adaptation steps.", lower_bound=4
 )
+flags.DEFINE_float("target_accept_prob", 0.9, "To which either step size is adapted.", lower_bound=0)
 flags.DEFINE_integer("seed", 0, "Of weights and samples.")
 FLAGS = flags.FLAGS
 
@@ -84,7 +86,9 @@ def fit_flow():
 
 def sample(kernel):
     """Draws of shape `[num_samples, num_chains, dimensions]`, seconds of tuning and of sampling."""
-    kernel = tfp.mcmc.DualAveragingStepSizeAdaptation(kernel, FLAGS.num_samples)
+    kernel = tfp.mcmc.DualAveragingStepSizeAdaptation(
+        kernel, FLAGS.num_samples, target_accept_prob=FLAGS.target_accept_prob
+    )
 
     @tf.function(autograph=False, jit_compile=True)
     def run(state, results, seed):

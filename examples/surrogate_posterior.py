@@ -46,7 +46,10 @@ def main(argv):
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
     keras.utils.set_random_seed(FLAGS.seed)
     posterior = eight_schools.experimental_pin(effect=EFFECT)
-    surrogate = flow_over(posterior)
+    support, size = support_of(posterior)
+    base = tfd.Sample(tfd.Normal(0.0, 1.0), [size])
+    flow = rnvp.RealNVP([size], use_batch_norm=False)
+    surrogate = tfd.TransformedDistribution(base, tfb.Chain([support, flow]))
     learning_rate = keras.optimizers.schedules.CosineDecay(FLAGS.learning_rate, FLAGS.steps)
     tfp.vi.fit_surrogate_posterior(
         posterior.unnormalized_log_prob,
@@ -54,22 +57,13 @@ def main(argv):
         keras.optimizers.Adam(learning_rate, global_clipnorm=10.0),
         FLAGS.steps,
         sample_size=FLAGS.sample_size,
-        jit_compile=True,
         seed=FLAGS.seed,
     )
     samples = surrogate.sample(FLAGS.num_samples * FLAGS.num_chains, seed=FLAGS.seed)
     elbo = posterior.unnormalized_log_prob(samples) - surrogate.log_prob(samples)
     print(f"ELBO of the flow: {np.mean(elbo):.3f} +- {np.std(elbo) / len(elbo) ** 0.5:.3f} nats")
 
-    sample_nuts = tf.function(tfp.experimental.mcmc.windowed_adaptive_nuts, autograph=False, jit_compile=True)
-    draws, _ = sample_nuts(
-        FLAGS.num_samples,
-        eight_schools,
-        n_chains=FLAGS.num_chains,
-        num_adaptation_steps=FLAGS.num_samples,
-        seed=(0, FLAGS.seed),
-        effect=EFFECT,
-    )
+    draws = support.forward(sample_nuts(posterior, support, base.sample(FLAGS.num_chains, seed=FLAGS.seed)))
     r_hat = np.max(tfp.mcmc.potential_scale_reduction(quantities(draws)))
     print(
         f"Largest potential scale reduction of the No-U-Turn sampler's {FLAGS.num_chains} chains: {r_hat:.4f}"
@@ -92,8 +86,8 @@ def quantities(sample):
     return tf.concat([mu, tau, mu + tau * sample.eta], axis=-1)
 
 
-def flow_over(posterior):
-    """A flow over all that is not pinned, of the support and the structure that it has."""
+def support_of(posterior):
+    """A bijector from vectors to all that is not pinned, and the size of these vectors."""
     shapes = posterior.event_shape
     flat = tf.nest.flatten(shapes)
     sizes = [shape.num_elements() for shape in flat]
@@ -102,10 +96,29 @@ def flow_over(posterior):
         tfb.Restructure(tf.nest.pack_sequence_as(shapes, range(len(flat)))),
         tfb.JointMap([tfb.Reshape(shape, [size]) for shape, size in zip(flat, sizes, strict=True)]),
         tfb.Split(sizes),
-        rnvp.RealNVP([sum(sizes)], use_batch_norm=False),
     ]
-    base = tfd.Sample(tfd.Normal(0.0, 1.0), [sum(sizes)])
-    return tfd.TransformedDistribution(base, tfb.Chain(members))
+    return tfb.Chain(members), sum(sizes)
+
+
+@tf.function(autograph=False, jit_compile=True)
+def sample_nuts(posterior, support, init):
+    """Draws of the No-U-Turn sampler, as vectors."""
+
+    def target_log_prob(z):
+        log_det = support.forward_log_det_jacobian(z, event_ndims=1)
+        return posterior.unnormalized_log_prob(support.forward(z)) + log_det
+
+    kernel = tfp.mcmc.DualAveragingStepSizeAdaptation(
+        tfp.mcmc.NoUTurnSampler(target_log_prob, step_size=0.1), FLAGS.num_samples
+    )
+    return tfp.mcmc.sample_chain(
+        FLAGS.num_samples,
+        init,
+        kernel=kernel,
+        num_burnin_steps=FLAGS.num_samples,
+        trace_fn=None,
+        seed=(0, FLAGS.seed),
+    )
 
 
 if __name__ == "__main__":
