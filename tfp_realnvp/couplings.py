@@ -23,21 +23,22 @@ class Couplings:
             raise TypeError(f"`layers` must be a list of the layers of a flow, or None; got {shared!r}.")
         self.layers = []
         self.condition = condition
-        self._norm, self._member, self._shared = norm, member, shared
+        self.member = member
+        self._norm, self._shared = norm, shared
 
     def __call__(self, shape, mask, network_class, name, **config):
         """The members of one coupling, from data to latents."""
-        dtype, policy = self._member["dtype"].name, keras.config.dtype_policy()
+        dtype, policy = self.member["dtype"].name, keras.config.dtype_policy()
         policy = policy if policy.variable_dtype == dtype else dtype  # Mixed precision is for networks only.
         network = self._new_or_shared(network_class(**config, dtype=policy, name=name))
         if not network.built:
             network.build((None, *shape))
         conditional_event_ndims = self.condition and self.condition.rank
-        members = [AffineCoupling(mask, network, conditional_event_ndims, **self._member, name=name)]
+        members = [AffineCoupling(mask, network, conditional_event_ndims, **self.member, name=name)]
         if self._norm is not None:
             norm = f"{name}_batch_norm"
             layer = self._new_or_shared(ChannelVariables(center=False, scale=False, dtype=dtype, name=norm))
-            options = {"center": False, "scale": False, **self._norm, **self._member}
+            options = {"center": False, "scale": False, **self._norm, **self.member}
             members.append(BatchNormalization(shape, mask, layer=layer, name=norm, **options))
         return members
 

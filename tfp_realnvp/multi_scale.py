@@ -31,7 +31,8 @@ def multi_scale(couplings, shape, scale, num_scales, filters, network):
     if last:
         return members
     squeezed = height // 2, width // 2, 4 * channels
-    members.append(tfb.Invert(Squeeze(name=f"{name}_squeeze")))
+    member = couplings.member
+    members.append(tfb.Invert(Squeeze(name=f"{name}_squeeze", **member)))
     for i in (4, 5, 6):
         odd = i % 2 == 1
         members += couplings(
@@ -45,15 +46,14 @@ def multi_scale(couplings, shape, scale, num_scales, filters, network):
             **network,
         )
     half = height // 2, width // 2, 2 * channels
-    below = Chain(
-        multi_scale(couplings, half, scale + 1, num_scales, 2 * filters, network), name=f"scale_{scale + 1}"
-    )
+    below = multi_scale(couplings, half, scale + 1, num_scales, 2 * filters, network)
+    below = Chain(below, name=f"scale_{scale + 1}", **member)
     return [
         *members,
-        Squeeze(name=f"{name}_unsqueeze"),
-        tfb.Invert(Squeeze("ordered", name=f"{name}_ordered_squeeze")),
-        FactorOut(below, name=f"{name}_factor_out"),
-        Squeeze("ordered", name=f"{name}_ordered_unsqueeze"),
+        Squeeze(name=f"{name}_unsqueeze", **member),
+        tfb.Invert(Squeeze("ordered", name=f"{name}_ordered_squeeze", **member)),
+        FactorOut(below, validate_args=member["validate_args"], name=f"{name}_factor_out"),
+        Squeeze("ordered", name=f"{name}_ordered_unsqueeze", **member),
     ]
 
 

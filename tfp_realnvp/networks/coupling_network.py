@@ -108,8 +108,9 @@ class CouplingNetwork(keras.layers.Layer):
         if len(condition.shape) == 2:
             planes = (batch, height, width, self.conditional_channels)
             return ops.broadcast_to(condition[:, None, None, :], planes)
-        factor = condition.shape[1] // height
-        return ops.average_pool(condition, factor) if factor > 1 else condition
+        factor = ops.shape(condition)[1] // height
+        blocks = (batch, height, factor, width, factor, self.conditional_channels)
+        return ops.mean(ops.reshape(condition, blocks), axis=(2, 4))
 
     def get_config(self):
         return {**super().get_config(), **self._config}
