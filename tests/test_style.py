@@ -16,7 +16,7 @@ LAYERS = [
     {"masks"},
     {"bijectors", "networks"},
     {"couplings", "multi_scale", "real_nvp"},
-    {"images", "recalibration", "serialization"},
+    {"fingerprint", "images", "recalibration", "serialization"},
     {"flow_model"},
     {"callbacks", "data", "figures", "presets"},
 ]

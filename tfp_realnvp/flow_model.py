@@ -1,5 +1,7 @@
 """A Keras model around a distribution: fit, evaluate, sample, save."""
 
+import os
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -9,6 +11,7 @@ from tfp_realnvp.bijectors import AffineCoupling, bijector_kwargs
 from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.bijectors.call_arguments import takes_condition
 from tfp_realnvp.bijectors.layer_variables import LayerVariables
+from tfp_realnvp.fingerprint import Fingerprint
 from tfp_realnvp.images import add_noise, bits_per_dim, dequantize, stateless_seed
 from tfp_realnvp.networks.coupling_network import WEIGHT_SCALES
 from tfp_realnvp.recalibration import recalibrate
@@ -82,8 +85,22 @@ class FlowModel(keras.Model):
         for variable in self.trainable_variables:
             if variable.name in WEIGHT_SCALES:
                 variable.regularizer = keras.regularizers.L2(l2) if l2 else None
-        self.built = True
         self._checkpointed = LayerVariables([self])
+        self._fingerprint = Fingerprint(self.flow_layers)
+        self._build_with_known_shapes()
+
+    def _build_with_known_shapes(self):
+        """Tells Keras the shapes of the inputs, for `export`, unless a condition's is not known."""
+        events, conditions = (None, *self.distribution.event_shape), self._condition_shapes()
+        if conditions:
+            self.build((events, (None, *conditions[0])))
+        elif takes_condition(self.distribution.bijector):
+            self.built = True
+        else:
+            self.build(events)
+
+    def build(self, input_shape):
+        """Does nothing: the constructor has built the networks."""
 
     def compile(self, optimizer="adam", loss=None, auto_scale_loss=True, **kwargs):
         """As `keras.Model.compile`; the loss is the mean negative log-density by default.
@@ -99,6 +116,19 @@ class FlowModel(keras.Model):
             self.optimizer = scaled(self.optimizer)
         if all(layer.built for layer in self.flow_layers):
             self.optimizer.build(self.trainable_variables)  # Inside `fit` every step would be traced twice.
+
+    def fit(self, x=None, y=None, *args, sample_weight=None, validation_data=None, **kwargs):
+        """As `keras.Model.fit`, with events `x`, conditions `y` or None, and weights of either."""
+        if isinstance(validation_data, (tuple, list)) and len(validation_data) == 3:
+            events, condition, weight = validation_data
+            validation_data = (events, _targets(events, condition, weight), weight)
+        kwargs = {"sample_weight": sample_weight, "validation_data": validation_data, **kwargs}
+        return super().fit(x, _targets(x, y, sample_weight), *args, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, sample_weight=None, **kwargs):
+        """As `keras.Model.evaluate`, with arguments as of `fit`."""
+        y = _targets(x, y, sample_weight)
+        return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
@@ -122,13 +152,16 @@ class FlowModel(keras.Model):
 
     def _check_has_batch(self, condition):
         """Of one condition for each event, as Keras has them; elsewhere a single one broadcasts."""
-        shapes = (getattr(m, "conditional_event_shape", None) for m in self.distribution.submodules)
-        for shape in shapes:
-            if shape is not None and condition is not None and condition.shape.rank != 1 + shape.rank:
+        for shape in self._condition_shapes():
+            if condition is not None and condition.shape.rank != 1 + shape.rank:
                 raise ValueError(
                     f"Conditions must be of shape [batch, {', '.join(map(str, shape))}], classes one-hot; "
                     f"got {condition.shape}."
                 )
+
+    def _condition_shapes(self):
+        shapes = (getattr(m, "conditional_event_shape", None) for m in self.distribution.submodules)
+        return [shape for shape in shapes if shape is not None]
 
     def _continuous(self, events, training=False):
         events = _of_shape(events, self.distribution.event_shape, "events")
@@ -258,17 +291,46 @@ class FlowModel(keras.Model):
         self._bits_per_dim.update_state(bits, sample_weight)
         return super().compute_metrics(x, y_pred, y_pred, sample_weight)
 
+    def save(self, filepath, overwrite=True, **kwargs):
+        """As `keras.Model.save`; what is at `filepath` stays until all of the new file is written."""
+        if not str(filepath).endswith(".keras") or "://" in str(filepath) or not overwrite:
+            return super().save(filepath, overwrite, **kwargs)
+        folder, name = os.path.split(os.path.realpath(filepath))
+        partial = os.path.join(folder, f".partial_{os.getpid()}_{name}")
+        try:
+            super().save(partial, **kwargs)
+            os.replace(partial, os.path.join(folder, name))
+        finally:
+            if os.path.exists(partial):
+                os.remove(partial)
+
+    def save_own_variables(self, store):
+        store["fingerprint"] = self._fingerprint.to_array()
+        store["noise"] = self._noise.state  # Keras saves no state of random numbers.
+
+    def load_own_variables(self, store):
+        if "fingerprint" in store.keys():
+            self._fingerprint.check(store["fingerprint"])
+            self._noise.state.assign(store["noise"])
+
     def get_config(self):
         return {
             "distribution": serialize(self.distribution),
             "l2": self.l2,
             "seed": self.seed,
             "name": self.name,
+            "trainable": self.trainable,
+            "frozen_layers": [i for i, layer in enumerate(self.flow_layers) if not layer.trainable],
         }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        return cls(**{**config, "distribution": deserialize(config["distribution"])})
+        config = dict(config)
+        frozen = config.pop("frozen_layers", [])
+        model = cls(**{**config, "distribution": deserialize(config["distribution"])})
+        for i in frozen:
+            model.flow_layers[i].trainable = False
+        return model
 
 
 @register
@@ -307,10 +369,18 @@ def _plain_name(variable):
     return variable.name.split(":")[0].replace("/", "_")
 
 
+def _targets(events, condition, sample_weight):
+    """Keras drops the sample weights of arrays that have no targets: here they have, if empty ones."""
+    if condition is None and sample_weight is not None and hasattr(events, "shape"):
+        return np.zeros((events.shape[0], 0), np.float32)
+    return condition
+
+
 def _inputs(data):
     """Keras's `(x, condition)` with optional weights, as the one input of `call`."""
     x, condition, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    return (x if condition is None else (x, condition)), None, sample_weight
+    without = condition is None or 0 in tuple(condition.shape)[-1:]
+    return (x if without else (x, condition)), None, sample_weight
 
 
 def _of_shape(value, event_shape, name):

@@ -1,0 +1,240 @@
+"""Each of Keras's callbacks has its effect on a model."""
+
+import csv
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_models import KINDS, assert_equal, images, values, weights
+
+import tfp_realnvp as rnvp
+
+SIZE, BATCH = 20, 8
+vector = KINDS["vector"]
+x = vector.events(SIZE)
+
+
+class Record(keras.callbacks.Callback):
+    """Weights and learning rate at the end of each epoch, as the callbacks before it leave them."""
+
+    def on_train_begin(self, logs=None):
+        self.weights, self.trainable, self.batches = [], [], 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.batches += 1
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.weights.append(weights(self.model))
+        self.trainable.append(values(self.model.trainable_variables))
+
+
+def fit(model, *callbacks, epochs=5, data=x, **kwargs):
+    """The history of a training with these callbacks, and a record."""
+    record = Record()
+    history = model.fit(
+        data,
+        validation_data=data,
+        epochs=epochs,
+        batch_size=BATCH,
+        shuffle=False,
+        verbose=0,
+        callbacks=[record, *callbacks],
+        **kwargs,
+    )
+    return history.history, record
+
+
+def better_until_epoch_2():
+    """Descends in epochs 0 to 2, and climbs from then on."""
+    return keras.callbacks.LearningRateScheduler(lambda epoch: 1e-2 if epoch <= 2 else -0.2)
+
+
+@pytest.mark.parametrize("name", ["best.weights.h5", "best.keras"])
+def test_model_checkpoint_keeps_the_best(name, tmp_path):
+    path, whole = tmp_path / name, name.endswith(".keras")
+    checkpoint = keras.callbacks.ModelCheckpoint(
+        path, monitor="val_bits_per_dim", mode="min", save_best_only=True, save_weights_only=not whole
+    )
+    history, record = fit(vector.model(), better_until_epoch_2(), checkpoint)
+    assert np.argmin(history["val_bits_per_dim"]) == 2
+    if whole:
+        model = keras.models.load_model(path)
+    else:
+        model = vector.make()
+        model.load_weights(path)
+        model.compile()
+    assert_equal(weights(model), record.weights[2])
+    bits = model.evaluate(x, verbose=0, return_dict=True)["bits_per_dim"]
+    assert bits == pytest.approx(min(history["val_bits_per_dim"]), rel=1e-6)
+
+
+def test_model_checkpoint_of_every_epoch(tmp_path):
+    checkpoint = keras.callbacks.ModelCheckpoint(
+        tmp_path / "{epoch}_{val_bits_per_dim:.3f}.weights.h5", save_weights_only=True
+    )
+    history, record = fit(vector.model(), checkpoint, epochs=3)
+    for epoch, bits in enumerate(history["val_bits_per_dim"]):
+        model = vector.make()
+        model.load_weights(tmp_path / f"{epoch + 1}_{bits:.3f}.weights.h5")
+        assert_equal(weights(model), record.weights[epoch])
+
+
+def test_early_stopping_restores_the_best_weights():
+    stopping = keras.callbacks.EarlyStopping(
+        monitor="val_bits_per_dim", mode="min", patience=2, restore_best_weights=True
+    )
+    model = vector.model()
+    history, record = fit(model, better_until_epoch_2(), stopping, epochs=9)
+    assert len(history["loss"]) == 5 and stopping.best_epoch == 2
+    assert_equal(weights(model), record.weights[2])
+    moving = [i for i, v in enumerate(model.distribution.variables) if not v.trainable]
+    assert moving and all(np.any(record.weights[2][i] != record.weights[4][i]) for i in moving)
+
+
+def test_reduce_lr_on_plateau_reduces_it():
+    plateau = keras.callbacks.ReduceLROnPlateau(monitor="loss", patience=1, factor=0.0, min_delta=100.0)
+    history, record = fit(vector.model(), plateau, epochs=4)
+    assert history["learning_rate"] == pytest.approx([1e-3, 1e-3, 0, 0])
+    assert np.any(record.trainable[0][0] != record.trainable[1][0])
+    assert_equal(record.trainable[3], record.trainable[1])
+
+
+def test_learning_rate_scheduler_sets_it():
+    scheduler = keras.callbacks.LearningRateScheduler(lambda epoch: [1e-3, 0.0, 1e-3][epoch])
+    history, record = fit(vector.model(), scheduler, epochs=3)
+    assert history["learning_rate"] == pytest.approx([1e-3, 0, 1e-3])
+    assert_equal(record.trainable[1], record.trainable[0])
+    assert np.any(record.trainable[2][0] != record.trainable[1][0])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, pytest.param({"jit_compile": True}, marks=pytest.mark.slow), {"steps_per_execution": 2}],
+    ids=str,
+)
+def test_terminate_on_nan_stops(options):
+    bad = x.copy()
+    bad[BATCH + 1] = np.nan  # In the second batch.
+    history, record = fit(vector.model(**options), keras.callbacks.TerminateOnNaN(), data=bad)
+    assert len(history["loss"]) == 1
+    assert record.batches == (1 if options.get("steps_per_execution") else 2)
+    history, _ = fit(vector.model(**options), keras.callbacks.TerminateOnNaN(), epochs=2)
+    assert len(history["loss"]) == 2
+
+
+def test_csv_logger_writes_the_history(tmp_path):
+    model = vector.model()
+    history, _ = fit(model, keras.callbacks.CSVLogger(tmp_path / "log.csv"), epochs=3)
+    with open(tmp_path / "log.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert set(rows[0]) == {"epoch", *history}
+    assert {"loss", "bits_per_dim", "val_loss", "val_bits_per_dim"} <= set(history)
+    for name, of_epochs in history.items():
+        assert [float(row[name]) for row in rows] == pytest.approx(of_epochs, rel=1e-6)
+
+
+class Interrupt(keras.callbacks.Callback):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+def integer_images():
+    flow = rnvp.RealNVP((4, 4, 1), num_scales=1, num_residual_blocks=0, base_filters=2)
+    return rnvp.FlowModel(rnvp.image_distribution(flow, num_levels=16), seed=3)
+
+
+@pytest.mark.parametrize(
+    "make, data",
+    [(vector.make, x), (integer_images, images(SIZE).astype(np.uint8))],
+    ids=["floats", "dequantised"],
+)
+def test_an_interrupted_training_ends_as_an_uninterrupted_one(make, data, tmp_path):
+    """Weights, moving statistics, Adam's moments and the noise go on where they were."""
+
+    def fresh(seed):
+        keras.utils.set_random_seed(seed)
+        model = make()
+        model.compile(keras.optimizers.Adam(1e-2))
+        return model
+
+    ends = []
+    for interrupted in (False, True):
+        backup = [keras.callbacks.BackupAndRestore(tmp_path)] if interrupted else []
+        if interrupted:
+            with pytest.raises(KeyboardInterrupt):
+                fit(fresh(0), *backup, Interrupt(2), epochs=4, data=data)
+        model = fresh(1 if interrupted else 0)  # Whatever its weights are, those of the backup count.
+        history, _ = fit(model, *backup, epochs=4, data=data)
+        ends.append((history, weights(model), values(model.optimizer.variables)))
+    (whole, *desired), (rest, *actual) = ends
+    assert len(rest["loss"]) == 2
+    for name, of_epochs in rest.items():
+        assert of_epochs == pytest.approx(whole[name][2:], rel=1e-6), name
+    for a, d in zip(actual, desired, strict=True):
+        assert_equal(a, d, rtol=1e-5, atol=1e-6)
+
+
+def test_swap_ema_weights_validates_the_averages():
+    class Averages(keras.callbacks.Callback):
+        """Averages of our own, of the weights which training moves."""
+
+        def on_train_begin(self, logs=None):
+            self.average = None
+
+        def on_train_batch_end(self, batch, logs=None):
+            now = values(self.model.trainable_variables)
+            old = self.average or now
+            self.average = [0.8 * o + 0.2 * n for o, n in zip(old, now, strict=True)]
+
+        def on_test_begin(self, logs=None):
+            self.validated = values(self.model.trainable_variables)
+
+    model = vector.model(keras.optimizers.SGD(1e-2, use_ema=True, ema_momentum=0.8))
+    averages = Averages()
+    history, record = fit(model, keras.callbacks.SwapEMAWeights(swap_on_epoch=True), averages, epochs=3)
+    assert_equal(averages.validated, averages.average, rtol=1e-5, atol=1e-7)
+    assert np.abs(averages.average[0] - record.trainable[-1][0]).max() > 1e-5
+    assert_equal(values(model.trainable_variables), averages.average, rtol=1e-5, atol=1e-7)
+    bits = model.evaluate(x, verbose=0, return_dict=True)["bits_per_dim"]
+    assert history["val_bits_per_dim"][-1] == pytest.approx(bits, rel=1e-6)
+
+
+def test_tensor_board_gets_scalars_and_a_histogram_of_every_weight(tmp_path):
+    model = vector.model()
+    board = keras.callbacks.TensorBoard(tmp_path, histogram_freq=1, write_graph=True)
+    history, _ = fit(model, board, epochs=2)
+    found = {}
+    for path in tmp_path.rglob("events*"):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                found.setdefault((path.parent.name, value.tag), []).append(tf.make_ndarray(value.tensor))
+    for run, prefix in (("train", ""), ("validation", "val_")):
+        for name in ("loss", "bits_per_dim"):
+            assert found[run, f"epoch_{name}"] == pytest.approx(history[prefix + name], rel=1e-6)
+    for v in model.weights:
+        first, last = found["train", f"{v.path}/histogram"]
+        assert first[:, 2].sum() == last[:, 2].sum() == np.prod(v.shape)  # Counts of the buckets.
+        lowest, highest = last[0, 0], last[-1, 1]
+        assert lowest == pytest.approx(np.min(v), abs=1e-6) and highest == pytest.approx(np.max(v), abs=1e-6)
+
+
+def test_lambda_callback_sees_what_history_keeps():
+    seen = {"batches": [], "epochs": [], "end": []}
+    hooks = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: seen["batches"].append(batch),
+        on_epoch_end=lambda epoch, logs: seen["epochs"].append(dict(logs)),
+        on_train_end=lambda logs: seen["end"].append(dict(logs)),
+    )
+    own = keras.callbacks.History()
+    model = vector.model()
+    history, _ = fit(model, hooks, own, epochs=2)
+    assert seen["batches"] == [0, 1, 2] * 2
+    assert {name: [logs[name] for logs in seen["epochs"]] for name in history} == history
+    assert seen["end"] == seen["epochs"][-1:]
+    assert model.history.history == own.history == history and own.epoch == [0, 1]

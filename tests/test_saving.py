@@ -1,0 +1,457 @@
+"""What is saved is restored to the last bit, and what does not fit or cannot be saved raises."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+from constructors import ConditionalNetwork, Network
+from tiny_models import (
+    assert_equal,
+    conditional_model,
+    conditions,
+    image_model,
+    images,
+    scatter,
+    standard_normal,
+    values,
+    vector_model,
+    vectors,
+    weights,
+)
+
+import tfp_realnvp as rnvp
+
+tfb, tfd = tfp.bijectors, tfp.distributions
+
+first, second = rnvp.channel_mask((2,)), rnvp.channel_mask((2,), invert=True)
+
+
+def model_of(bijectors, base=None, chain=tfb.Chain):
+    return rnvp.FlowModel(tfd.TransformedDistribution(base or standard_normal(), chain(bijectors)))
+
+
+def sequential():
+    network = keras.Sequential([keras.layers.Dense(3, "tanh"), keras.layers.Dense(4)])
+    network.build((None, 2))
+    return network
+
+
+def functional():
+    x = keras.Input((2,))
+    hidden = keras.layers.Dense(3, "tanh")(x)
+    return keras.Model(x, keras.layers.Dense(4)(keras.layers.Concatenate()([hidden, x])))
+
+
+def coupling(network=None, mask=first, **kwargs):
+    return rnvp.AffineCoupling(mask, network or sequential(), **kwargs)
+
+
+def stock_chain():
+    """Members of TFP with variables of every kind, between two of ours."""
+    scale = tfp.util.TransformedVariable([1.0, 2.0], tfb.Softplus(), name="scale")
+    fixed = tfp.util.TransformedVariable(0.5, tfb.Exp(), trainable=False)
+    return model_of(
+        [
+            tfb.Shift(tf.Variable([0.5, -0.5], name="shift")),
+            coupling(),
+            tfb.Scale(scale),
+            tfb.ScaleMatvecLU(tf.Variable([[1.0, 0.2], [0.1, 2.0]]), [1, 0]),
+            tfb.Invert(tfb.Chain([tfb.Shift(tf.Variable([1.0, 1.0], trainable=False)), tfb.Scale(fixed)])),
+            rnvp.BatchNormalization((2,)),
+            tfb.Permute([1, 0]),
+        ]
+    )
+
+
+def nested_chains():
+    """Ours in theirs in ours, inverted, and without variables in between."""
+    inner = rnvp.Chain([coupling(), tfb.Permute([1, 0]), rnvp.BatchNormalization((2,))])
+    positive = tfb.Chain([tfb.Invert(tfb.Softplus()), tfb.Softplus(low=np.float32(-9.0))])
+    return model_of(
+        [tfb.Chain([inner, tfb.Invert(coupling(mask=second))]), positive, coupling(Network(4))],
+        chain=rnvp.Chain,
+    )
+
+
+def shared_network():
+    """One network in two couplings, one batch norm's variables in two, one bijector in two places."""
+    network, norm, shift = sequential(), rnvp.BatchNormalization((2,)), tfb.Shift(tf.Variable([0.1, 0.2]))
+    return model_of(
+        [
+            coupling(network, name="one"),
+            norm,
+            shift,
+            coupling(network, second, name="two"),
+            rnvp.BatchNormalization((2,), layer=norm.layer, name="again"),
+            tfb.Invert(shift),
+        ]
+    )
+
+
+def shared_flow():
+    """A flow, and a copy of it with the same layers."""
+    flow = rnvp.RealNVP((2,), num_couplings=2, hidden_units=(3,))
+    return model_of([flow, tfb.Permute([1, 0]), flow.copy(name="copy")])
+
+
+def shared_variable():
+    loc = tf.Variable([0.5, 1.0])
+    return model_of([tfb.Shift(loc), coupling()], tfd.Independent(tfd.Normal(loc, 1.0), 1))
+
+
+def triangular_base():
+    covariance = tfp.util.TransformedVariable(tf.eye(2), tfb.FillScaleTriL(diag_shift=np.float32(1e-3)))
+    return model_of([coupling(functional())], tfd.MultivariateNormalTriL(tf.Variable([0.1, 0.2]), covariance))
+
+
+def independent_base():
+    scale = tfp.util.TransformedVariable([1.0, 2.0], tfb.Exp())
+    normal = tfd.Normal(tf.Variable([0.1, 0.2], name="loc"), scale)
+    return model_of([coupling(), rnvp.BatchNormalization((2,))], tfd.Independent(normal, 1))
+
+
+def mixture_base():
+    base = tfd.MixtureSameFamily(
+        tfd.Categorical(logits=tf.Variable([0.1, -0.1, 0.0], name="logits")),
+        tfd.MultivariateNormalDiag(
+            tf.Variable([[0.0, 1.0], [2.0, 3.0], [-1.0, 0.0]]),
+            tfp.util.TransformedVariable(tf.ones([3, 2]), tfb.Softplus()),
+        ),
+    )
+    return model_of([coupling(Network(4))], base)
+
+
+def conditional_chain():
+    network = ConditionalNetwork(4)
+    network.build((None, 2))
+    return model_of([coupling(network), tfb.Permute([1, 0])])
+
+
+MODELS = {
+    "vector": vector_model,
+    "conditional": conditional_model,
+    "image": image_model,
+    "stock_chain": stock_chain,
+    "nested_chains": nested_chains,
+    "shared_network": shared_network,
+    "shared_flow": shared_flow,
+    "shared_variable": shared_variable,
+    "triangular_base": triangular_base,
+    "independent_base": independent_base,
+    "mixture_base": mixture_base,
+    "conditional_chain": conditional_chain,
+}
+CONDITIONS = {"conditional": conditions, "conditional_chain": lambda n: vectors(n) / 9}
+every_model = pytest.mark.parametrize("name", MODELS)
+
+
+def data(name, n=12):
+    x = images(n) if name == "image" else vectors(n)
+    return (x, CONDITIONS[name](n)) if name in CONDITIONS else x
+
+
+def filled(name, seed=1):
+    """A model, none of whose variables has its initial value."""
+    model = MODELS[name]()
+    scatter(model, seed)
+    random = np.random.default_rng(seed)
+    for v in model.non_trainable_variables:
+        if v.dtype == "float32":
+            v.assign(np.exp(0.3 * random.normal(size=v.shape)))
+    return model
+
+
+def to_weights(model, make, folder):
+    model.save_weights(folder / "model.weights.h5")
+    new = make()
+    new.load_weights(folder / "model.weights.h5")
+    return new
+
+
+def to_keras(model, make, folder):
+    model.save(folder / "model.keras")
+    return keras.models.load_model(folder / "model.keras")
+
+
+def to_checkpoint(model, make, folder):
+    path = tf.train.Checkpoint(model=model).save(folder / "checkpoint")
+    new = make()
+    if model.compiled:
+        new.compile(type(model.optimizer).from_config(model.optimizer.get_config()))
+    tf.train.Checkpoint(model=new).restore(path).assert_existing_objects_matched()
+    return new
+
+
+FORMATS = {"weights": to_weights, "keras": to_keras, "checkpoint": to_checkpoint}
+every_format = pytest.mark.parametrize("restored", FORMATS.values(), ids=FORMATS.keys())
+
+
+@every_format
+@every_model
+def test_every_variable_is_restored_to_the_last_bit(name, restored, tmp_path):
+    model = filled(name)
+    new = restored(model, lambda: filled(name, seed=2), tmp_path)
+    assert new is not model
+    assert_equal(weights(new), weights(model))
+    assert len(new.trainable_variables) == len(model.trainable_variables)
+    trainable = [[v.trainable for v in m.distribution.variables] for m in (model, new)]
+    assert trainable[0] == trainable[1]
+    inputs = data(name)
+    desired = model.predict(inputs, verbose=0)
+    assert np.all(np.isfinite(desired))
+    np.testing.assert_array_equal(new.predict(inputs, verbose=0), desired)
+    condition = inputs[1] if isinstance(inputs, tuple) else None
+    samples = [m.sample(12, seed=5, conditional_input=condition) for m in (model, new)]
+    np.testing.assert_array_equal(*samples)
+
+
+@every_format
+@pytest.mark.parametrize("name", ["vector", "stock_chain", "shared_network"])
+def test_training_goes_on_as_if_there_had_been_no_interruption(name, restored, tmp_path):
+    def compiled():
+        model = filled(name)
+        model.compile(keras.optimizers.Adam(1e-2))
+        return model
+
+    def fit(model):
+        return model.fit(data(name), epochs=2, batch_size=4, shuffle=False, verbose=0).history["loss"]
+
+    model = compiled()
+    fit(model)
+    new = restored(model, compiled, tmp_path)
+    assert_equal(values(new.optimizer.variables), values(model.optimizer.variables))
+    assert int(new.optimizer.iterations) == 6
+    desired = fit(model)
+    np.testing.assert_allclose(fit(new), desired, rtol=1e-6)
+    assert_equal(weights(new), weights(model), rtol=1e-6, atol=1e-7)  # Threads sum in any order.
+
+
+@every_format
+def test_the_noise_of_dequantisation_goes_on(restored, tmp_path):
+    model = image_model()
+    x = images(4).astype(np.uint8)
+    model(x, training=True)
+    new = restored(model, image_model, tmp_path)
+    np.testing.assert_array_equal(new._continuous(x, training=True), model._continuous(x, training=True))
+
+
+def test_frozen_layers_stay_frozen(tmp_path):
+    model = filled("vector")
+    model.layers[2].trainable = False
+    model.compile(keras.optimizers.Adam(1e-2))
+    model.fit(vectors(12), verbose=0)
+    new = to_keras(model, None, tmp_path)
+    assert [layer.trainable for layer in new.layers] == [layer.trainable for layer in model.layers]
+    assert len(new.trainable_variables) == len(model.trainable_variables)
+    assert_equal(values(new.optimizer.variables), values(model.optimizer.variables))
+    model.trainable = False
+    assert not to_keras(model, None, tmp_path).trainable_variables
+
+
+@every_model
+def test_a_configuration_makes_the_same_architecture(name):
+    model = MODELS[name]()
+    config = json.loads(json.dumps(model.get_config()))
+    for new in (rnvp.FlowModel.from_config(config), keras.models.clone_model(model)):
+        shapes = [[v.shape for v in m.distribution.variables] for m in (model, new)]
+        assert shapes[0] == shapes[1]
+        assert not {id(v) for v in new.distribution.variables} & {id(v) for v in model.distribution.variables}
+        new.set_weights(model.get_weights())
+        np.testing.assert_array_equal(
+            new.predict(data(name), verbose=0), model.predict(data(name), verbose=0)
+        )
+
+
+@pytest.mark.parametrize("name", ["vector", "conditional", "image", "stock_chain"])
+def test_an_exported_model_gives_the_same_densities(name, tmp_path):
+    model, inputs = filled(name), data(name)
+    desired = model.predict(inputs, verbose=0)
+    model.export(tmp_path / "model", verbose=False)
+    loaded = tf.saved_model.load(tmp_path / "model")
+    np.testing.assert_allclose(loaded.serve(inputs), desired, rtol=1e-5)
+    few = (inputs[0][:5], inputs[1][:5]) if isinstance(inputs, tuple) else inputs[:5]
+    np.testing.assert_allclose(loaded.serve(few), desired[:5], rtol=1e-5)
+
+
+def test_a_saved_model_has_the_methods_that_one_gives_it(tmp_path):
+    model, x = filled("stock_chain"), vectors(12)
+    module = tf.Module()
+    module.distribution = model.distribution
+    spec = tf.TensorSpec([None, 2])
+    module.log_prob = tf.function(model.distribution.log_prob, input_signature=[spec])
+    module.encode = tf.function(model.distribution.bijector.inverse, input_signature=[spec])
+    tf.saved_model.save(module, str(tmp_path))
+    loaded = tf.saved_model.load(str(tmp_path))
+    np.testing.assert_allclose(loaded.log_prob(x), model.predict(x, verbose=0), rtol=1e-5)
+    np.testing.assert_allclose(loaded.encode(x), model.encode(x), rtol=1e-5, atol=1e-6)
+
+
+def two_shifts():
+    return model_of([tfb.Shift(tf.Variable([0.0, 0.0])), coupling(), tfb.Shift(tf.Variable([0.0, 0.0]))])
+
+
+def one_shift():
+    return model_of([tfb.Shift(tf.Variable([0.0, 0.0])), coupling()])
+
+
+def norm_of(**kwargs):
+    return lambda: model_of([coupling(), rnvp.BatchNormalization((2,), **kwargs)])
+
+
+MISMATCHES = {
+    "couplings": (vector_model, lambda: vector_model(num_couplings=3)),
+    "width": (vector_model, lambda: vector_model(hidden_units=(5,))),
+    "depth": (vector_model, lambda: vector_model(hidden_units=(4, 4))),
+    "batch_norm": (vector_model, lambda: vector_model(use_batch_norm=False)),
+    "condition": (vector_model, conditional_model),
+    "kind": (vector_model, image_model),
+    "filters": (image_model, lambda: image_model(base_filters=3)),
+    "stock_member": (one_shift, two_shifts),
+    "base": (vector_model, independent_base),
+    "statistics": (norm_of(center=False), norm_of(scale=False)),
+}
+
+
+@pytest.mark.parametrize("restored", [to_weights, to_checkpoint], ids=["weights", "checkpoint"])
+@pytest.mark.parametrize("turned", [False, True], ids=["into_second", "into_first"])
+@pytest.mark.parametrize("pair", MISMATCHES.values(), ids=MISMATCHES.keys())
+def test_weights_of_another_model_are_refused(pair, turned, restored, tmp_path):
+    saved, other = reversed(pair) if turned else pair
+    with pytest.raises(ValueError, match=r"weights are those of another|incompatible tensor"):
+        restored(saved(), other, tmp_path)
+
+
+@pytest.mark.parametrize("restored", [to_weights, to_checkpoint], ids=["weights", "checkpoint"])
+def test_the_error_names_the_first_variable_that_differs(restored, tmp_path):
+    with pytest.raises(
+        ValueError, match=r"saved are 14 variables, here are 21.*number 14: saved is none, here"
+    ):
+        restored(vector_model(), lambda: vector_model(num_couplings=3), tmp_path)
+
+
+@pytest.mark.parametrize("restored", [to_weights, to_checkpoint], ids=["weights", "checkpoint"])
+def test_a_network_that_is_not_built_yet_refuses_weights(restored, tmp_path):
+    def unbuilt():
+        return model_of([coupling(ConditionalNetwork(4)), tfb.Permute([1, 0])])
+
+    with pytest.raises(ValueError, match="has not been built"):
+        restored(conditional_chain(), unbuilt, tmp_path)
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.9, 0.999])
+def test_a_truncated_file_is_refused(keep, tmp_path):
+    path = tmp_path / "model.keras"
+    vector_model().save(path)
+    path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
+    with pytest.raises(Exception, match="zip"):
+        keras.models.load_model(path)
+
+
+class OwnBijector(tfb.Bijector):
+    """As a user would write it."""
+
+    def __init__(self):
+        parameters = dict(locals())
+        self.shift = tf.Variable([1.0, 2.0])
+        super().__init__(forward_min_event_ndims=0, is_constant_jacobian=True, parameters=parameters)
+
+    def _forward(self, x):
+        return x + self.shift
+
+    def _inverse(self, y):
+        return y - self.shift
+
+    def _forward_log_det_jacobian(self, x):
+        return tf.zeros([], x.dtype)
+
+
+class OwnModule(tf.Module):
+    def __init__(self):
+        super().__init__()
+        self.kernel = tf.Variable(0.1 * tf.ones([2, 4]))
+
+    def __call__(self, x):
+        return x @ self.kernel
+
+
+class Unregistered(Network):
+    """A Keras layer that nothing knows of."""
+
+
+def unregistered_activation(x):
+    return keras.ops.tanh(x)
+
+
+def built(layer):
+    layer.build((None, 2))
+    return layer
+
+
+CANNOT = {
+    "lambda": (lambda: coupling(lambda x: (x, 0.1 * x)), ".conditioner"),
+    "module": (lambda: coupling(OwnModule()), ".conditioner"),
+    "unregistered_layer": (lambda: coupling(built(Unregistered(4))), ".conditioner"),
+    "unregistered_inside": (
+        lambda: coupling(built(keras.Sequential([Unregistered(4)]))),
+        ".conditioner",
+    ),
+    "unregistered_function": (
+        lambda: coupling(built(keras.layers.Dense(4, unregistered_activation))),
+        ".conditioner",
+    ),
+    "own_bijector": (OwnBijector, ""),
+    "inverted_own_bijector": (lambda: tfb.Invert(OwnBijector()), ".bijector"),
+    "deferred": (lambda: tfb.Shift(tfp.util.DeferredTensor(tf.Variable([1.0, 2.0]), tf.exp)), ".shift"),
+}
+
+
+@pytest.mark.parametrize("older", [False, True], ids=["no_older_file", "older_file"])
+@pytest.mark.parametrize("member, where", CANNOT.values(), ids=CANNOT.keys())
+def test_what_cannot_be_saved_is_named_and_no_file_is_touched(member, where, older, tmp_path):
+    path = tmp_path / "model.keras"
+    if older:
+        vector_model().save(path)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    model = model_of([coupling(), member()])
+    with pytest.raises(TypeError, match=rf"`distribution\.bijector\.bijectors\[1\]{where}`.*\.weights\.h5"):
+        model.save(path)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("member, where", CANNOT.values(), ids=CANNOT.keys())
+def test_what_cannot_be_saved_has_weights_that_can(member, where, tmp_path):
+    def make(seed=2):
+        model = model_of([coupling(), member()])
+        scatter(model, seed)
+        return model
+
+    model = make(seed=1)
+    new = to_weights(model, make, tmp_path)
+    assert_equal(weights(new), weights(model))
+    np.testing.assert_array_equal(new.predict(vectors(12), verbose=0), model.predict(vectors(12), verbose=0))
+
+
+def test_custom_objects_need_not_be_registered(tmp_path):
+    model = model_of([coupling(built(Unregistered(4)))])
+    with keras.saving.custom_object_scope({"Unregistered": Unregistered}):
+        model.save(tmp_path / "model.keras")
+    new = keras.models.load_model(tmp_path / "model.keras", custom_objects={"Unregistered": Unregistered})
+    assert_equal(weights(new), weights(model))
+
+
+def test_an_older_file_survives_what_goes_wrong_in_writing(tmp_path, monkeypatch):
+    path = tmp_path / "model.keras"
+    model = vector_model()
+    model.save(path)
+    before = path.read_bytes()
+
+    def full(store):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(model.layers[1], "save_own_variables", full)
+    with pytest.raises(OSError, match="No space"):
+        model.save(path)
+    assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["model.keras"]

@@ -1,0 +1,58 @@
+"""What variables a model has, so that it refuses the weights of another."""
+
+import re
+
+import numpy as np
+import tensorflow as tf
+
+
+class Fingerprint(tf.train.experimental.PythonState):
+    """The names and shapes of the variables of Keras layers, in order, as part of what is saved.
+
+    Keras restores the layers that it finds, and `tf.train.Checkpoint` the variables: of a
+    file of another model that may be a part, without an error. A checkpoint that holds this
+    refuses to be restored then; for other files there are `to_array` and `check`.
+
+    Args:
+      layers: List of Keras layers; its variables are those at the moment of asking.
+    """
+
+    def __init__(self, layers):
+        self._layers = layers
+
+    def _lines(self):
+        return [f"{_name(v)} {tuple(v.shape)}" for layer in self._layers for v in layer.variables]
+
+    def serialize(self):
+        return "\n".join(self._lines())
+
+    def deserialize(self, string_value):
+        """Compares with what was saved.
+
+        Raises:
+          ValueError: if it was saved for other variables.
+        """
+        saved = string_value.decode() if isinstance(string_value, bytes) else string_value
+        saved, own = saved.splitlines(), self._lines()
+        if saved == own:
+            return
+        same = [s == o for s, o in zip(saved, own, strict=False)]
+        i = [*same, False].index(False)
+        raise ValueError(
+            "The weights are those of another model, or of one that has not been built yet: saved are "
+            f"{len(saved)} variables, here are {len(own)}. The first that differs is number {i}: saved is "
+            f"{(saved[i:] or ['none'])[0]}, here is {(own[i:] or ['none'])[0]}."
+        )
+
+    def to_array(self):
+        """As a `uint8` array, for files that hold arrays."""
+        return np.frombuffer(self.serialize().encode(), np.uint8)
+
+    def check(self, array):
+        """As `deserialize`, of what `to_array` gave."""
+        self.deserialize(np.asarray(array, np.uint8).tobytes())
+
+
+def _name(variable):
+    """The variable's own name, without its owners' and without the number Keras may have given it."""
+    return re.sub(r"_\d+$", "", variable.name.split("/")[-1].split(":")[0])
