@@ -16,7 +16,7 @@ LAYERS = [
     {"masks"},
     {"bijectors", "networks"},
     {"couplings", "multi_scale", "real_nvp"},
-    {"fingerprint", "images", "recalibration", "serialization"},
+    {"fingerprint", "flow_layers", "images", "keras_inputs", "recalibration", "serialization", "whole_file"},
     {"flow_model"},
     {"callbacks", "data", "figures", "presets"},
 ]

@@ -54,5 +54,5 @@ class Fingerprint(tf.train.experimental.PythonState):
 
 
 def _name(variable):
-    """The variable's own name, without its owners' and without the number Keras may have given it."""
-    return re.sub(r"_\d+$", "", variable.name.split("/")[-1].split(":")[0])
+    """The variable's own name, without its owners' and without the numbers Keras may have given them."""
+    return re.sub(r"_\d+", "", variable.name.split("/")[-1].split(":")[0])

@@ -1,21 +1,21 @@
 """A Keras model around a distribution: fit, evaluate, sample, save."""
 
-import os
-
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tfp_realnvp.arguments import check_bool, check_integer, check_number, check_training
-from tfp_realnvp.bijectors import AffineCoupling, bijector_kwargs
-from tfp_realnvp.bijectors.bijector import Bijector
+from tfp_realnvp.bijectors import bijector_kwargs
 from tfp_realnvp.bijectors.call_arguments import takes_condition
 from tfp_realnvp.bijectors.layer_variables import LayerVariables
 from tfp_realnvp.fingerprint import Fingerprint
+from tfp_realnvp.flow_layers import built_layers
 from tfp_realnvp.images import add_noise, bits_per_dim, dequantize, stateless_seed
+from tfp_realnvp.keras_inputs import inputs, targets
 from tfp_realnvp.networks.coupling_network import WEIGHT_SCALES
 from tfp_realnvp.recalibration import recalibrate
 from tfp_realnvp.serialization import deserialize, serialize
+from tfp_realnvp.whole_file import whole_file
 
 register = keras.saving.register_keras_serializable("tfp_realnvp")
 
@@ -77,7 +77,7 @@ class FlowModel(keras.Model):
         super().__init__(**{"dtype": distribution.dtype.name, "autocast": False, "name": name, **kwargs})
         self.distribution = distribution
         self.l2, self.seed = l2, seed
-        self.flow_layers = _built_layers(distribution)
+        self.flow_layers = built_layers(distribution)
         self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
         self._noise = keras.random.SeedGenerator(seed)
         self._forward = self._compiled(distribution.bijector.forward)
@@ -121,14 +121,20 @@ class FlowModel(keras.Model):
         """As `keras.Model.fit`, with events `x`, conditions `y` or None, and weights of either."""
         if isinstance(validation_data, (tuple, list)) and len(validation_data) == 3:
             events, condition, weight = validation_data
-            validation_data = (events, _targets(events, condition, weight), weight)
+            validation_data = (events, targets(events, condition, weight), weight)
         kwargs = {"sample_weight": sample_weight, "validation_data": validation_data, **kwargs}
-        return super().fit(x, _targets(x, y, sample_weight), *args, **kwargs)
+        return super().fit(x, targets(x, y, sample_weight), *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, sample_weight=None, **kwargs):
         """As `keras.Model.evaluate`, with arguments as of `fit`."""
-        y = _targets(x, y, sample_weight)
+        y = targets(x, y, sample_weight)
         return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
+
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        if config and isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            config["optimizer"] = keras.saving.serialize_keras_object(self.optimizer)
+        return config
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
@@ -264,8 +270,7 @@ class FlowModel(keras.Model):
         elif steps is None and x.cardinality() == tf.data.INFINITE_CARDINALITY:
             raise ValueError("`steps` must be given where `x` is an endless data set; got None.")
         batches = x if steps is None else x.take(steps)
-        inputs = (_inputs(batch)[0] for batch in batches)
-        sized = ((batch, int(tf.shape(tf.nest.flatten(batch)[0])[0])) for batch in inputs)
+        sized = ((batch, len(tf.nest.flatten(batch)[0])) for batch, *_ in map(inputs, batches))
         recalibrate(self.distribution, lambda batch: self(batch, training=True), sized)
 
     @property
@@ -274,13 +279,13 @@ class FlowModel(keras.Model):
         return [tf.cast(loss, keras.config.floatx()) for loss in super().losses]
 
     def train_step(self, data):
-        return super().train_step(_inputs(data))
+        return super().train_step(inputs(data))
 
     def test_step(self, data):
-        return super().test_step(_inputs(data))
+        return super().test_step(inputs(data))
 
     def predict_step(self, data):
-        return super().predict_step(_inputs(data))
+        return super().predict_step(inputs(data))
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         # The events are their own targets; Keras wants one to be there.
@@ -295,14 +300,8 @@ class FlowModel(keras.Model):
         """As `keras.Model.save`; what is at `filepath` stays until all of the new file is written."""
         if not str(filepath).endswith(".keras") or "://" in str(filepath) or not overwrite:
             return super().save(filepath, overwrite, **kwargs)
-        folder, name = os.path.split(os.path.realpath(filepath))
-        partial = os.path.join(folder, f".partial_{os.getpid()}_{name}")
-        try:
+        with whole_file(filepath) as partial:
             super().save(partial, **kwargs)
-            os.replace(partial, os.path.join(folder, name))
-        finally:
-            if os.path.exists(partial):
-                os.remove(partial)
 
     def save_own_variables(self, store):
         store["fingerprint"] = self._fingerprint.to_array()
@@ -337,50 +336,6 @@ class FlowModel(keras.Model):
 def negative_log_density(y_true, y_pred):
     """The loss of an event, given its log-density as `y_pred`."""
     return -y_pred
-
-
-@register
-class _OtherVariables(keras.layers.Layer):
-    """Makes Keras see `tf.Variable`s that belong to no Keras layer."""
-
-    def __init__(self, variables, **kwargs):
-        super().__init__(**kwargs)
-        self.adopted = [keras.Variable(v, trainable=v.trainable, name=_plain_name(v)) for v in variables]
-        self.built = True
-
-
-def _built_layers(distribution):
-    """The Keras layers in a distribution, and one for the variables outside of them."""
-    bijectors = [m for m in distribution.submodules if isinstance(m, Bijector)]
-    layers = list({id(layer): layer for b in bijectors for layer in b.layers}.values())
-    is_conditional = takes_condition(distribution.bijector)
-    conditioners = [b.conditioner for b in bijectors if isinstance(b, AffineCoupling)]
-    if not all(getattr(c, "built", True) for c in conditioners) and not is_conditional:
-        distribution.sample(1)  # A conditional Keras 3 one is built by the first call with a condition.
-    for c in conditioners:
-        if not (c in layers or getattr(c, "built", True)):
-            raise ValueError(f"A conditional tf-keras network must be built before the model; got {c!r}.")
-    seen = {id(v._value) for layer in layers for v in layer.variables}
-    others = [v for v in distribution.variables if id(v) not in seen]
-    return layers + ([_OtherVariables(others, name="other_variables")] if others else [])
-
-
-def _plain_name(variable):
-    return variable.name.split(":")[0].replace("/", "_")
-
-
-def _targets(events, condition, sample_weight):
-    """Keras drops the sample weights of arrays that have no targets: here they have, if empty ones."""
-    if condition is None and sample_weight is not None and hasattr(events, "shape"):
-        return np.zeros((events.shape[0], 0), np.float32)
-    return condition
-
-
-def _inputs(data):
-    """Keras's `(x, condition)` with optional weights, as the one input of `call`."""
-    x, condition, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    without = condition is None or 0 in tuple(condition.shape)[-1:]
-    return (x if without else (x, condition)), None, sample_weight
 
 
 def _of_shape(value, event_shape, name):
