@@ -3,11 +3,10 @@
 import functools
 
 import numpy as np
-import pytest
 import tensorflow as tf
-from constructors import CONSTRUCTORS
+from constructors import each
 
-every = pytest.mark.parametrize("entry", CONSTRUCTORS.values(), ids=CONSTRUCTORS.keys())
+every = each(heavy=False)
 
 
 @functools.cache

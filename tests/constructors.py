@@ -150,17 +150,18 @@ CONSTRUCTORS = {
 }
 
 
+HEAVY = "real_nvp_image_plain", "real_nvp_image_conditional", "real_nvp_image_conditional_on_image"
+
+
 def each(*attributes, heavy=True):
-    """Parametrises a test by all entries, or by those with some attribute.
+    """Parametrises a test by all entries, or by those with some attributes.
 
     Args:
       *attributes: Names of attributes of an entry's bijector that must be truthy.
-      heavy: Python `bool`; False for a test that takes long, for which the variants of the
-        image flow are slow tests.
+      heavy: Python `bool`; where False, `HEAVY` entries are slow tests.
     """
-    variants = "real_nvp_image_plain", "real_nvp_image_conditional", "real_nvp_image_conditional_on_image"
     chosen = [
-        pytest.param(entry, id=name, marks=[pytest.mark.slow] if name in variants and not heavy else [])
+        pytest.param(entry, id=name, marks=[] if heavy or name not in HEAVY else [pytest.mark.slow])
         for name, entry in CONSTRUCTORS.items()
         if all(getattr(entry.bijector(), attribute) for attribute in attributes)
     ]

@@ -7,18 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
-from constructors import CONSTRUCTORS
+from constructors import each
 
 import tfp_realnvp as rnvp
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 
-every = pytest.mark.parametrize("entry", CONSTRUCTORS.values(), ids=CONSTRUCTORS.keys())
-with_variables = pytest.mark.parametrize(
-    "entry",
-    [e for e in CONSTRUCTORS.values() if e.bijector().variables],
-    ids=[n for n, e in CONSTRUCTORS.items() if e.bijector().variables],
-)
+every = each()
+with_variables = each("variables")
 TOLERANCE = {"float32": 2e-4, "float64": 1e-10}
 
 

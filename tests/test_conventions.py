@@ -77,6 +77,18 @@ def test_arguments_are_respected(entry):
         close(*log_dets, 0)
 
 
+@every
+def test_a_copy_of_another_dtype_is_of_it_or_refused(entry):
+    bijector = made(entry, "float32")
+    if "dtype" not in bijector.parameters:
+        return
+    try:
+        copied = bijector.copy(dtype=tf.float64)
+    except (TypeError, ValueError):
+        return  # Its variables are of float32.
+    assert copied.dtype is tf.float64
+
+
 def test_validate_args_reaches_all_members():
     flow = rnvp.RealNVP((4, 4, 1), num_residual_blocks=0, base_filters=1, num_scales=2, validate_args=True)
     ours = [b for b in (flow, *flow.submodules) if type(b).__module__.startswith("tfp_realnvp")]
@@ -247,13 +259,13 @@ def test_compositions_that_change_nothing(entry, compose):
     bijector, ndims = made(entry), len(entry.event_shape)
     composed = compose(bijector)
     kwargs, z = entry.kwargs((2, 3)), entry.data((2, 3))
-    x = bijector.forward(z, **kwargs)
-    fldj = bijector.forward_log_det_jacobian(tf.identity(z), ndims, **kwargs)
     routed = rnvp.bijector_kwargs(composed, conditional_input=condition(entry, (2, 3)))
-    close(composed.forward(tf.identity(z), **routed), x)
-    close(composed.inverse(tf.identity(x), **routed), z)
-    close(composed.forward_log_det_jacobian(tf.identity(z), ndims, **routed), fldj)
-    close(composed.inverse_log_det_jacobian(tf.identity(x), ndims, **routed), -fldj)
+    x, fldj = bijector.forward(z, **kwargs), bijector.forward_log_det_jacobian(z, ndims, **kwargs)
+    z, x = tf.identity(z), tf.identity(x)
+    close(composed.forward(z, **routed), x)
+    close(composed.forward_log_det_jacobian(z, ndims, **routed), fldj)
+    close(composed.inverse(x, **routed), z)
+    close(composed.inverse_log_det_jacobian(x, ndims, **routed), -fldj)
     assert composed.forward_event_shape(entry.event_shape) == x.shape[2:]
     assert [id(v) for v in composed.trainable_variables] == [id(v) for v in bijector.trainable_variables]
 
@@ -278,12 +290,14 @@ def test_between_stock_bijectors(entry, chain):
     composed = chain([double, bijector, tfb.Shift(tf.constant(0.5, tf.float64), name="half")])
     z, kwargs = entry.data((3,)), entry.kwargs((3,))
     routed = rnvp.bijector_kwargs(composed, conditional_input=condition(entry, (3,)))
-    x = 2 * bijector.forward(z + 0.5, **kwargs)
-    fldj = bijector.forward_log_det_jacobian(z + 0.5, ndims, **kwargs)
-    close(composed.forward(tf.identity(z), **routed), x)
-    size = np.prod(entry.event_shape)
-    close(composed.forward_log_det_jacobian(tf.identity(z), ndims, **routed), fldj + size * np.log(2))
-    assert_bijective_and_finite(composed, z, x + 0.1, ndims, atol=1e-8, rtol=1e-8, **routed)
+    inner = z + 0.5
+    x = 2 * bijector.forward(inner, **kwargs)
+    log_det = bijector.forward_log_det_jacobian(inner, ndims, **kwargs)
+    log_det += np.prod(entry.event_shape) * np.log(2)
+    close(composed.forward(z, **routed), x)
+    close(composed.forward_log_det_jacobian(z, ndims, **routed), log_det)
+    close(composed.inverse(x, **routed), z)
+    close(composed.inverse_log_det_jacobian(x, ndims, **routed), -log_det)
 
 
 @every

@@ -58,6 +58,14 @@ def test_an_empty_batch(entry, batch_shape, mode):
     assert {v.dtype for v in (forward, inverse, fldj, ildj)} == {tf.float32}
 
 
+def test_an_empty_batch_in_training_moves_no_statistics():
+    norm = rnvp.BatchNormalization((2,))
+    norm.layer.moving_mean.assign([3.0, 4.0])
+    assert norm.inverse(tf.zeros([0, 2]), training=True).shape == (0, 2)
+    np.testing.assert_array_equal(norm.layer.moving_mean, [3.0, 4.0])
+    np.testing.assert_array_equal(norm.layer.moving_variance, [1.0, 1.0])
+
+
 @every
 def test_one_trace_for_all_batch_sizes(entry):
     bijector, ndims = made(entry), len(entry.event_shape)

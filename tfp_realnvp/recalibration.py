@@ -34,7 +34,7 @@ def recalibrate(distribution, apply, batches):
     variables = [v for layer in layers for v in (layer.moving_mean, layer.moving_variance)]
     before = [np.array(v) for v in variables]
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def statistics(batch):
         apply(batch)
         return [tf.convert_to_tensor(v) for v in variables]
