@@ -47,9 +47,9 @@ def train(config, images):
     config = dataclasses.replace(config, epochs=1, steps_per_epoch=FLAGS.steps)
     model = config.build(images, FLAGS.seed)
     batches = data.training_batches(images, config.batch_size, config.conditional, config.flip, FLAGS.seed)
-    model.fit(batches, steps_per_epoch=1, verbose=0)  # Traces.
+    model.fit(batches, steps_per_epoch=1, shuffle=False, verbose=0)  # Traces.
     start = time.perf_counter()
-    model.fit(batches, steps_per_epoch=FLAGS.steps - 1, verbose=0)
+    model.fit(batches, steps_per_epoch=FLAGS.steps - 1, shuffle=False, verbose=0)
     seconds = (time.perf_counter() - start) / (FLAGS.steps - 1)
     test = data.evaluation_batches(images, config.batch_size, config.conditional, FLAGS.num_test)
     error = 0.0

@@ -115,7 +115,26 @@ def test_conditional_digits(tmp_path):
     assert height / width == pytest.approx(3 / 10)
 
 
-SMALLER = ("conditional_digits", "flow_hmc", "own_conditioner", "surrogate_posterior", "two_moons")
+def test_mixed_precision():
+    policies = "float32", "mixed_bfloat16"
+    printed = run("mixed_precision.py", "--steps=40", "--num_test=64")
+    full, mixed = (numbers(printed, f"{name} +# +[+]?# +#e-0# +#") for name in policies)
+    assert 1.9 < full[0] < 4.2
+    assert full[1] == 0
+    assert mixed[1] == pytest.approx(mixed[0] - full[0], abs=2e-4)
+    assert abs(mixed[1]) < 0.1
+    assert min(full[3], mixed[3]) >= 4  # The round trip is exact to 1e-4 of a level, or better.
+    assert min(full[4], mixed[4]) > 0
+
+
+SMALLER = (
+    "conditional_digits",
+    "flow_hmc",
+    "mixed_precision",
+    "own_conditioner",
+    "surrogate_posterior",
+    "two_moons",
+)
 
 
 @pytest.mark.parametrize("name", SMALLER)

@@ -162,24 +162,16 @@ class BatchNormalization(Bijector):
         variance = tf.reduce_mean(tf.math.squared_difference(changed, mean), axes)
         if self._channels.size < self._event_shape[-1]:
             mean, variance = tf.gather(mean, self._channels), tf.gather(variance, self._channels)
-        moments = self._moving_or((mean, variance), tf.size(y) == 0)
-        moved = [self._moved(moving, batch) for moving, batch in zip(self._moving(), moments, strict=True)]
-        for moving, value in zip(self._moving(), moved, strict=True):
-            moving.assign(tf.stop_gradient(value))
-        return moved if self._use_running_average else moments
+        batch, moving = tf.stack([mean, variance]), tf.stack([*map(tf.convert_to_tensor, self._moving())])
+        moved = self.momentum * tf.stop_gradient(moving) + (1 - self.momentum) * batch
+        is_empty = tf.size(y) == 0  # Then there are no moments to take.
+        batch, moved = tf.where(is_empty, moving, batch), tf.where(is_empty, moving, moved)
+        for variable, value in zip(self._moving(), tf.unstack(moved), strict=True):
+            variable.assign(tf.stop_gradient(value))
+        return tf.unstack(moved if self._use_running_average else batch)
 
     def _moving(self):
         return self._layer.moving_mean, self._layer.moving_variance
-
-    def _moving_or(self, moments, is_empty):
-        """`moments`, or the moving ones if there are no events to take them of."""
-        return [
-            tf.where(is_empty, tf.convert_to_tensor(moving), moment)
-            for moving, moment in zip(self._moving(), moments, strict=True)
-        ]
-
-    def _moved(self, moving, batch):
-        return self.momentum * tf.stop_gradient(tf.convert_to_tensor(moving)) + (1 - self.momentum) * batch
 
     def _where_changed(self, changed, unchanged):
         return changed if self._mask is None else tf.where(self._mask, unchanged, changed)
