@@ -3,6 +3,8 @@
 python examples/conditional_digits.py --out=digits.png
 """
 
+import dataclasses
+
 import keras
 import numpy as np
 from absl import app, flags
@@ -10,6 +12,7 @@ from sklearn.svm import SVC
 
 import tfp_realnvp as rnvp
 from tfp_realnvp import data, figures
+from tfp_realnvp.presets import PRESETS
 
 flags.DEFINE_integer("epochs", 10, "Epochs to train.", lower_bound=1)
 flags.DEFINE_integer("steps_per_epoch", 100, "Batches in an epoch.", lower_bound=1)
@@ -29,7 +32,15 @@ def main(argv):
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
     keras.utils.set_random_seed(FLAGS.seed)
     images = data.load("digits")
-    model = build(images)
+    config = dataclasses.replace(
+        PRESETS["tiny"],
+        epochs=FLAGS.epochs,
+        steps_per_epoch=FLAGS.steps_per_epoch,
+        batch_size=FLAGS.batch_size,
+        base_filters=FLAGS.base_filters,
+        learning_rate=FLAGS.learning_rate,
+    )
+    model = config.build(images, FLAGS.seed)
     model.fit(
         data.training_batches(images, FLAGS.batch_size, conditional=True, seed=FLAGS.seed),
         epochs=FLAGS.epochs,
@@ -62,24 +73,6 @@ def main(argv):
     accuracy = np.mean(log_prob.argmax(axis=-1) == test_y)  # Bayes' rule; all classes are as likely.
     print(f"Read as their class by the flow itself: {accuracy:.1%} of test digits")
     print(f"The picture is {FLAGS.out}.")
-
-
-def build(images):
-    """A conditional flow over pixel values, compiled."""
-    flow = rnvp.RealNVP(
-        images.event_shape,
-        num_residual_blocks=1,
-        base_filters=FLAGS.base_filters,
-        use_batch_norm=False,
-        conditional_event_shape=(images.num_classes,),
-    )
-    model = rnvp.FlowModel(rnvp.image_distribution(flow, images.num_levels), seed=FLAGS.seed)
-    steps = FLAGS.epochs * FLAGS.steps_per_epoch
-    learning_rate = keras.optimizers.schedules.CosineDecay(FLAGS.learning_rate, steps)
-    model.compile(
-        keras.optimizers.Adam(learning_rate, global_clipnorm=100.0, use_ema=True, ema_momentum=0.99)
-    )
-    return model
 
 
 def arrays(split, num_images):

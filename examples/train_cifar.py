@@ -37,6 +37,9 @@ flags.DEFINE_bool("cosine_decay", None, "Let the learning rate fall to 0 over th
 flags.DEFINE_bool("weight_averaging", None, "Evaluate and keep moving averages of the weights.")
 flags.DEFINE_float("l2", None, "Factor of the L2 term on weight scales.", lower_bound=0)
 flags.DEFINE_float("clip_norm", None, "Largest norm of the gradient.", lower_bound=0)
+flags.DEFINE_integer(
+    "recalibration_steps", None, "Batches that moving statistics are of in the end; 0 for those of training."
+)
 flags.DEFINE_enum(
     "dtype_policy", None, ["float32", "mixed_bfloat16", "mixed_float16"], "Of the networks, in training."
 )
@@ -81,6 +84,9 @@ def main(argv):
         ],
     )
     model.save(out / "model.keras")
+    if config.recalibration_steps and config.use_batch_norm:
+        model.recalibrate(train, steps=config.recalibration_steps)
+        model.save(out / "model.keras")
 
     bits = rnvp.bits_per_dim(model.predict(test), images.event_shape)
     results = {

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+import tfp_realnvp as rnvp
 from tfp_realnvp.presets import PRESETS
 
 SCRIPT = pathlib.Path(__file__).parents[1] / "examples" / "train_cifar.py"
@@ -54,10 +55,22 @@ def test_array_without_preset(tmp_path):
     np.save(
         tmp_path / "x.npy", np.random.default_rng(0).integers(0, 256, size=(60, 6, 6, 3)).astype(np.uint8)
     )
-    out = tmp_path / "run"
-    process = run("--dataset=array", f"--data_dir={tmp_path / 'x.npy'}", *SMALL, "--epochs=1", f"--out={out}")
-    assert process.returncode == 0, process.stderr
-    assert results(out)[0]["event_shape"] == [6, 6, 3]
+    flags = (f"--data_dir={tmp_path / 'x.npy'}", *SMALL, "--epochs=1", "--dtype_policy=mixed_bfloat16")
+    bits, losses = [], []
+    for steps in (0, 2):  # The same training; other moving statistics.
+        out = tmp_path / f"run_{steps}"
+        process = run("--dataset=array", *flags, f"--recalibration_steps={steps}", f"--out={out}")
+        assert process.returncode == 0, process.stderr
+        config, rows, result = results(out)
+        assert config["event_shape"] == [6, 6, 3]
+        bits.append(result["bits_per_dim"])
+        losses.append(rows[0]["loss"])
+    assert losses[0] == losses[1]
+    assert abs(bits[0] - bits[1]) > 0.001
+    model = keras.models.load_model(out / "model.keras")
+    images = np.load(tmp_path / "x.npy")[np.random.default_rng(0).permutation(60)[:6]]
+    saved = rnvp.bits_per_dim(model.predict(images, verbose=0), (6, 6, 3))
+    np.testing.assert_allclose(saved.mean(), bits[1], rtol=1e-5)
 
 
 def test_max_minutes_ends_training(tmp_path):

@@ -33,6 +33,7 @@ class Preset:
     l2: float = 5e-5  # On weight scales; paper, section 4.1.
     clip_norm: float = 100.0
     dtype_policy: str = "float32"  # Of the networks, in training.
+    recalibration_steps: int = 0  # Batches of `FlowModel.recalibrate` after training.
     temperature: float = 1.0  # Of the samples that are drawn.
 
     def steps(self, images):
@@ -67,10 +68,24 @@ PRESETS = {
     # Paper, section 4.1: CIFAR-10 has 8 blocks, 64 filters, one downscaling, flips. Its length
     # of training is not stated; about 100 epochs reach what is reported of other
     # implementations.
-    "cifar10": Preset("cifar10", num_scales=2, num_residual_blocks=8, base_filters=64, flip=True, epochs=100),
+    "cifar10": Preset(
+        "cifar10",
+        num_scales=2,
+        num_residual_blocks=8,
+        base_filters=64,
+        flip=True,
+        epochs=100,
+        recalibration_steps=64,
+    ),
     # A small one for a CPU.
     "cifar10_small": Preset(
-        "cifar10", num_scales=2, num_residual_blocks=4, base_filters=32, flip=True, epochs=20
+        "cifar10",
+        num_scales=2,
+        num_residual_blocks=4,
+        base_filters=32,
+        flip=True,
+        epochs=20,
+        recalibration_steps=64,
     ),
     # Digits in about two minutes on a CPU. Batch norm over-fits so small a set, and without
     # the class only a part of the samples can be read.
