@@ -29,7 +29,8 @@ class FlowModel(keras.Model):
     fresh noise in training; elsewhere with one fixed noise for every event, so that
     results depend neither on the call nor on the batch. Floats are taken as given.
 
-    `predict` gives the log-density of each event in nats. The loss is the mean negative
+    `predict` gives the log-density of each event in nats; `predict((x, condition))` under
+    conditions. The loss is the mean negative
     log-density, plus the L2 term; `bits_per_dim` is without that term.
 
     #### Examples
