@@ -1,5 +1,7 @@
 """Mixed precision trains networks, and touches neither likelihoods nor evaluation."""
 
+import concurrent.futures
+
 import keras
 import numpy as np
 import pytest
@@ -74,6 +76,66 @@ def test_networks_compute_low_in_training_only(policy, mode):
         assert set(network.seen) == {(computed, computed)}, name
         assert result.dtype == tf.float32
     assert network.compute_dtype == network.dense.compute_dtype == low  # As the user set it.
+
+
+def recurrent():
+    return keras.Sequential([keras.layers.Reshape((4, 1)), keras.layers.LSTM(8), keras.layers.Dense(8)])
+
+
+def functional():
+    inputs = keras.Input((4,))
+    inner = keras.Sequential([keras.layers.Dense(16, "tanh"), keras.Sequential([keras.layers.Dense(16)])])
+    return keras.Model(inputs, keras.layers.Dense(8)(inner(inputs)))
+
+
+def mapped():
+    policy = keras.dtype_policies.DTypePolicyMap(default_policy=keras.config.dtype_policy())
+    return keras.layers.Dense(8, dtype=policy)
+
+
+NETWORKS = {
+    "sequential": lambda: keras.Sequential([keras.layers.Dense(16, "tanh"), keras.layers.Dense(8)]),
+    "recurrent": recurrent,
+    "functional": functional,
+    "policy_map": mapped,
+}
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16"], indirect=True)
+@pytest.mark.parametrize("first", ["build", "training", "evaluation"])
+@pytest.mark.parametrize("make", NETWORKS.values(), ids=NETWORKS.keys())
+def test_every_kind_of_network_evaluates_as_its_float32_twin(make, first, policy):
+    x = tf.random.normal([64, 4], seed=0)
+    network = make()
+    coupling = rnvp.AffineCoupling(rnvp.channel_mask((4,)), network)
+    if first == "build":
+        network.build((None, 4))
+    elif first == "training":
+        coupling.inverse(x, training=True)
+    coupling.forward(x)
+    keras.config.set_dtype_policy("float32")
+    twin = make()
+    twin.build((None, 4))
+    twin.set_weights(network.get_weights())
+    expected = rnvp.AffineCoupling(rnvp.channel_mask((4,)), twin).forward(x)
+    np.testing.assert_array_equal(coupling.forward(x), expected)
+    assert network.compute_dtype == "bfloat16"
+    trained = coupling.inverse(coupling.forward(x), training=True)
+    assert np.abs(trained - x).max() > 1e-4  # It still computes low there.
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16"], indirect=True)
+def test_threads_do_not_disturb_each_other(policy):
+    network = NETWORKS["sequential"]()
+    network.build((None, 4))
+    coupling = rnvp.AffineCoupling(rnvp.channel_mask((4,)), network)
+    x = tf.random.normal([8, 4], seed=0)
+    expected = coupling.forward(x)
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(lambda _: coupling.forward(x), range(150)))
+    for result in results:
+        np.testing.assert_array_equal(result, expected)
+    assert network.compute_dtype == network.layers[0].compute_dtype == "bfloat16"
 
 
 @mixed
@@ -160,7 +222,9 @@ def test_a_gradient_too_large_for_float16_is_skipped():
     assert float(model.optimizer.dynamic_scale) == scale / 2
 
 
-def test_the_private_name_we_rely_on():
+def test_private_names_we_rely_on():
     network = keras.Sequential([keras.layers.Dense(2), keras.Sequential([keras.layers.Dense(3)])])
     assert {type(x).__name__ for x in network._flatten_layers()} == {"Sequential", "Dense"}
     assert len(network._flatten_layers()) == 4
+    assert hasattr(keras.Input((4,)), "_dtype")
+    assert {"_dtype", "_dtype_policy"} <= vars(keras.layers.InputLayer((4,))).keys()
