@@ -87,6 +87,12 @@ CASES = {
     "AffineCoupling.conditioner, float32 of float64 events": (
         lambda: coupling(keras.layers.Dense(8)).forward(x.astype(np.float64)), TypeError, "computes in float32",
     ),
+    "AffineCoupling.conditioner, float64 of float32 events": (
+        lambda: coupling(lambda x: (tf.cast(x, tf.float64), x)).forward(x), TypeError, "computes in float64.*float32",
+    ),
+    "AffineCoupling.conditioner, integers": (
+        lambda: coupling(lambda x: (tf.cast(x, tf.int32), x)).forward(x), TypeError, "computes in int32.*float32",
+    ),
     "AffineCoupling.conditional_event_ndims": (
         lambda: coupling(conditional, conditional_event_ndims=-1), ValueError, "`conditional_event_ndims`.*least 0; got -1",
     ),
@@ -122,6 +128,7 @@ CASES = {
         lambda: coupling(conditional).forward(x, conditional_input=["a", "b", "c"]), TypeError, "must hold numbers; got dtype string",
     ),
     "BatchNormalization.event_shape": (lambda: norm((4, None)), ValueError, "`event_shape` needs a known last side"),
+    "BatchNormalization.event_shape, empty": (lambda: norm((0,)), ValueError, r"none of 0; got \(0,\)"),
     "BatchNormalization.event_shape, number": (lambda: norm(4), ValueError, "`event_shape` needs.*got 4"),
     "BatchNormalization.mask": (lambda: norm(mask=np.ones(4)), TypeError, "`mask` must be boolean"),
     "BatchNormalization.mask, shape": (lambda: norm((3,), mask=half), ValueError, r"`mask` must broadcast.*\(4,\)"),
@@ -153,6 +160,10 @@ CASES = {
     "Chain.bijectors, dtypes": (
         lambda: rnvp.Chain([norm(dtype=d) for d in ("float32", "float64")]), ValueError, "agree on their dtype",
     ),
+    "Chain.bijectors, of structures": (
+        lambda: rnvp.Chain([tfb.Split(2)]), ValueError, "`bijectors` must each take one tensor to one",
+    ),
+    "Chain.dtype, another": (lambda: rnvp.Chain([norm()], dtype="float64"), ValueError, "agree on their dtype, and with `dtype`"),
     "Chain.dtype": (lambda: rnvp.Chain([tfb.Exp()], dtype="int8"), TypeError, "`dtype` must be a float dtype"),
     "Chain.validate_args": (lambda: rnvp.Chain([tfb.Exp()], validate_args=0), TypeError, "`validate_args`.*got 0"),
     "Chain.validate_args, not finite": (
@@ -207,6 +218,7 @@ CASES = {
     ),
     "FlowModel.sample.conditional_input, none": (lambda: conditional_model().sample(3), ValueError, "needs a `conditional_input`"),
     "FlowModel.encode.events": (lambda: model().encode(x[:, :3]), ValueError, r"`events` must be of shape \[batch, \*\(4,\)\]"),
+    "FlowModel.encode.events, bools": (lambda: model().encode(x > 0), TypeError, "`events` must be.*got dtype bool"),
     "FlowModel.encode.conditional_input": (
         lambda: conditional_model().encode(x, conditional_input=np.zeros((3, 2), np.float32)), ValueError, r"\[..., 3\], got \(3, 2\)",
     ),
@@ -216,6 +228,9 @@ CASES = {
     "FlowModel.recalibrate.x, empty": (lambda: model().recalibrate(x[:0]), ValueError, "no batch was given"),
     "FlowModel.recalibrate.x, not finite": (lambda: model().recalibrate(x * np.nan), ValueError, "not finite"),
     "FlowModel.recalibrate.condition": (lambda: conditional_model().recalibrate(x), ValueError, "needs a `conditional_input`"),
+    "FlowModel.recalibrate.condition, of a data set": (
+        lambda: model().recalibrate(tf.data.Dataset.from_tensors(x), x), ValueError, "`condition` must be None where `x`",
+    ),
     "FlowModel.recalibrate.batch_size": (lambda: model().recalibrate(x, batch_size=0), ValueError, "`batch_size`.*least 1; got 0"),
     "FlowModel.recalibrate.steps": (lambda: model().recalibrate(x, steps=0.5), TypeError, "`steps`.*got 0.5"),
     "FlowModel.recalibrate.steps, endless": (
@@ -251,6 +266,10 @@ CASES = {
     "RealNVP.layers": (lambda: vector_flow(layers=3), TypeError, "`layers` must be a list.*got 3"),
     "RealNVP.layers, of another flow": (
         lambda: vector_flow().copy(hidden_units=(3,)), ValueError, "`layers` are those of a flow of another",
+    ),
+    "RealNVP.dtype_policy": (lambda: vector_flow(dtype_policy="low"), ValueError, "`dtype_policy` must be.*got 'low'"),
+    "RealNVP.dtype_policy, of other variables": (
+        lambda: vector_flow(dtype_policy="float64"), ValueError, "`dtype_policy` must have variables.*float32; got 'float64'",
     ),
     "RealNVP.dtype": (lambda: vector_flow(dtype=int), TypeError, "`dtype` must be a float dtype"),
     "RealNVP.validate_args": (lambda: vector_flow(validate_args="a"), TypeError, "`validate_args`.*got 'a'"),
@@ -323,7 +342,10 @@ def public_arguments():
         functions[f"FlowModel.{method}"] = getattr(rnvp.FlowModel, method)
     for name, function in functions.items():
         for argument in inspect.signature(function).parameters:
-            if argument != "self" and (name, argument) != ("Chain", "parameters"):  # For subclasses.
+            if argument not in ("self", "args") and (name, argument) != (
+                "Chain",
+                "parameters",
+            ):  # For subclasses.
                 yield f"{name}.{argument}"
 
 

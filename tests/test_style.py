@@ -16,7 +16,16 @@ LAYERS = [
     {"masks"},
     {"bijectors", "networks"},
     {"couplings", "multi_scale", "real_nvp"},
-    {"fingerprint", "flow_layers", "images", "keras_inputs", "recalibration", "serialization", "whole_file"},
+    {
+        "fingerprint",
+        "flow_layers",
+        "images",
+        "keras_inputs",
+        "recalibration",
+        "serialization",
+        "snapshot",
+        "whole_file",
+    },
     {"flow_model"},
     {"callbacks", "data", "figures", "presets"},
 ]

@@ -53,7 +53,7 @@ def float_dtype(value, name="dtype"):
 def known_shape(event_shape, name="event_shape"):
     """`event_shape` as a tuple of positive Python ints, or a ValueError that names it."""
     try:
-        shape = tuple(operator.index(side) for side in event_shape)
+        shape = tuple(0 if isinstance(side, bool) else operator.index(side) for side in event_shape)
     except (TypeError, ValueError):
         shape = ()
     if not shape or min(shape) < 1:

@@ -13,10 +13,11 @@ class Couplings:
       condition: `tf.TensorShape` of a condition, or None.
       norm: Dictionary of further arguments of the batch norms, or None for none of them.
       member: Dictionary of arguments of every bijector, `dtype` among them.
+      policy: `keras.DTypePolicy` of the networks.
       shared: `layers` of another flow, to use in the order they were made, or None.
     """
 
-    def __init__(self, condition, norm, member, shared):
+    def __init__(self, condition, norm, member, policy, shared):
         if shared is not None and not (
             isinstance(shared, (list, tuple)) and all(isinstance(x, keras.layers.Layer) for x in shared)
         ):
@@ -24,13 +25,12 @@ class Couplings:
         self.layers = []
         self.condition = condition
         self.member = member
-        self._norm, self._shared = norm, shared
+        self._norm, self._policy, self._shared = norm, policy, shared
 
     def __call__(self, shape, mask, network_class, name, **config):
         """The members of one coupling, from data to latents."""
-        dtype, policy = self.member["dtype"].name, keras.config.dtype_policy()
-        policy = policy if policy.variable_dtype == dtype else dtype  # Mixed precision is for networks only.
-        network = self._new_or_shared(network_class(**config, dtype=policy, name=name))
+        dtype = self.member["dtype"].name
+        network = self._new_or_shared(network_class(**config, dtype=self._policy, name=name))
         if not network.built:
             network.build((None, *shape))
         conditional_event_ndims = self.condition and self.condition.rank

@@ -11,10 +11,11 @@ from tfp_realnvp.bijectors.layer_variables import LayerVariables
 from tfp_realnvp.fingerprint import Fingerprint
 from tfp_realnvp.flow_layers import built_layers
 from tfp_realnvp.images import add_noise, bits_per_dim, dequantize, stateless_seed
-from tfp_realnvp.keras_inputs import inputs, targets
-from tfp_realnvp.networks.coupling_network import WEIGHT_SCALES
+from tfp_realnvp.keras_inputs import inputs, keeps_weights
+from tfp_realnvp.networks.coupling_network import WEIGHT_SCALES, CouplingNetwork
 from tfp_realnvp.recalibration import recalibrate
 from tfp_realnvp.serialization import deserialize, serialize
+from tfp_realnvp.snapshot import put_back
 from tfp_realnvp.whole_file import whole_file
 
 register = keras.saving.register_keras_serializable("tfp_realnvp")
@@ -27,7 +28,8 @@ class FlowModel(keras.Model):
     Data are events, or pairs of events and conditions: `fit(x)`, `fit(x, condition)`, a
     `tf.data.Dataset` of `x` or of `(x, condition)`. Integer events are dequantised, with
     fresh noise in training; elsewhere with one fixed noise for every event, so that
-    results depend neither on the call nor on the batch. Floats are taken as given.
+    results depend neither on the call nor on the batch. Floats are taken as given, in
+    the dtype of the distribution, as Keras's layers take them.
 
     `predict` gives the log-density of each event in nats; `predict((x, condition))` under
     conditions. The loss is the mean negative
@@ -79,13 +81,11 @@ class FlowModel(keras.Model):
         self.distribution = distribution
         self.l2, self.seed = l2, seed
         self.flow_layers = built_layers(distribution)
+        self._coupling_networks = [x for x in self.flow_layers if isinstance(x, CouplingNetwork)]
         self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
         self._noise = keras.random.SeedGenerator(seed)
         self._forward = self._compiled(distribution.bijector.forward)
         self._inverse = self._compiled(distribution.bijector.inverse)
-        for variable in self.trainable_variables:
-            if variable.name in WEIGHT_SCALES:
-                variable.regularizer = keras.regularizers.L2(l2) if l2 else None
         self._checkpointed = LayerVariables([self])
         self._fingerprint = Fingerprint(self.flow_layers)
         self._build_with_known_shapes()
@@ -103,14 +103,14 @@ class FlowModel(keras.Model):
     def build(self, input_shape):
         """Does nothing: the constructor has built the networks."""
 
-    def compile(self, optimizer="adam", loss=None, auto_scale_loss=True, **kwargs):
+    def compile(self, optimizer="adam", loss=None, *args, auto_scale_loss=True, **kwargs):
         """As `keras.Model.compile`; the loss is the mean negative log-density by default.
 
         Networks that compute in float16 have their loss scaled (`auto_scale_loss`).
         """
         check_bool(auto_scale_loss, "auto_scale_loss")
         loss = keras.losses.get(loss or negative_log_density)
-        super().compile(optimizer=optimizer, loss=loss, auto_scale_loss=auto_scale_loss, **kwargs)
+        super().compile(optimizer, loss, *args, auto_scale_loss=auto_scale_loss, **kwargs)
         scaled = keras.optimizers.LossScaleOptimizer
         computes_in_float16 = any(x.compute_dtype == "float16" for x in self._flatten_layers())
         if auto_scale_loss and computes_in_float16 and not isinstance(self.optimizer, scaled):
@@ -118,18 +118,8 @@ class FlowModel(keras.Model):
         if all(layer.built for layer in self.flow_layers):
             self.optimizer.build(self.trainable_variables)  # Inside `fit` every step would be traced twice.
 
-    def fit(self, x=None, y=None, *args, sample_weight=None, validation_data=None, **kwargs):
-        """As `keras.Model.fit`, with events `x`, conditions `y` or None, and weights of either."""
-        if isinstance(validation_data, (tuple, list)) and len(validation_data) == 3:
-            events, condition, weight = validation_data
-            validation_data = (events, targets(events, condition, weight), weight)
-        kwargs = {"sample_weight": sample_weight, "validation_data": validation_data, **kwargs}
-        return super().fit(x, targets(x, y, sample_weight), *args, **kwargs)
-
-    def evaluate(self, x=None, y=None, *args, sample_weight=None, **kwargs):
-        """As `keras.Model.evaluate`, with arguments as of `fit`."""
-        y = targets(x, y, sample_weight)
-        return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
+    fit = keeps_weights(keras.Model.fit)
+    evaluate = keeps_weights(keras.Model.evaluate)
 
     def get_compile_config(self):
         config = super().get_compile_config()
@@ -184,7 +174,7 @@ class FlowModel(keras.Model):
         """`method` of the bijector, as a compiled function of a value and a condition."""
 
         def apply(value, condition):
-            return method(value, **bijector_kwargs(self.distribution.bijector, conditional_input=condition))
+            return method(value, **bijector_kwargs(self.distribution.bijector, False, condition))
 
         return tf.function(apply, reduce_retracing=True, autograph=False)  # Errors are as they are raised.
 
@@ -208,7 +198,7 @@ class FlowModel(keras.Model):
           TypeError: if `n`, `seed` or `temperature` is of the wrong type.
           ValueError: if `n` or `temperature` is negative.
         """
-        for side in np.ravel(n).tolist():
+        for side in () if tf.is_tensor(n) else np.ravel(n).tolist():
             check_integer(side, "n", least=0)
         check_number(temperature, "temperature", "of at least 0", lambda value: value >= 0)
         base = self.distribution.distribution
@@ -241,9 +231,8 @@ class FlowModel(keras.Model):
         Returns:
           `Tensor` of events.
         """
-        latents = tf.convert_to_tensor(latents, self.distribution.dtype)
         latents = _of_shape(latents, self.distribution.distribution.event_shape, "latents")
-        return self._forward(latents, _tensor(conditional_input))
+        return self._forward(tf.cast(latents, self.distribution.dtype), _tensor(conditional_input))
 
     def recalibrate(self, x, condition=None, batch_size=32, steps=None):
         """Sets the moving statistics of all batch norms to those of a data set.
@@ -268,6 +257,8 @@ class FlowModel(keras.Model):
             check_integer(batch_size, "batch_size", least=1)
             x = tf.data.Dataset.from_tensor_slices(x if condition is None else (x, condition))
             x = x.batch(batch_size)
+        elif condition is not None:
+            raise ValueError("`condition` must be None where `x` is a data set: that gives pairs of both.")
         elif steps is None and x.cardinality() == tf.data.INFINITE_CARDINALITY:
             raise ValueError("`steps` must be given where `x` is an endless data set; got None.")
         batches = x if steps is None else x.take(steps)
@@ -276,8 +267,14 @@ class FlowModel(keras.Model):
 
     @property
     def losses(self):
+        losses = super().losses
+        scales = [
+            v for x in self._coupling_networks for v in x.trainable_variables if v.name in WEIGHT_SCALES
+        ]
+        if self.l2 and scales:
+            losses.append(self.l2 * tf.add_n([tf.reduce_sum(tf.square(v)) for v in scales]))
         # In the dtype in which Keras adds them to the loss of the data.
-        return [tf.cast(loss, keras.config.floatx()) for loss in super().losses]
+        return [tf.cast(loss, keras.config.floatx()) for loss in losses]
 
     def train_step(self, data):
         return super().train_step(inputs(data))
@@ -304,6 +301,11 @@ class FlowModel(keras.Model):
         with whole_file(filepath) as partial:
             super().save(partial, **kwargs)
 
+    def load_weights(self, filepath, skip_mismatch=False, **kwargs):
+        """As `keras.Model.load_weights`; after an error all variables are as they were."""
+        with put_back(self.variables):
+            super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
+
     def save_own_variables(self, store):
         store["fingerprint"] = self._fingerprint.to_array()
         store["noise"] = self._noise.state  # Keras saves no state of random numbers.
@@ -320,7 +322,7 @@ class FlowModel(keras.Model):
             "seed": self.seed,
             "name": self.name,
             "trainable": self.trainable,
-            "frozen_layers": [i for i, layer in enumerate(self.flow_layers) if not layer.trainable],
+            "frozen_layers": [i for i, x in enumerate(self._flatten_layers(False)) if not x.trainable],
         }
 
     @classmethod
@@ -328,8 +330,9 @@ class FlowModel(keras.Model):
         config = dict(config)
         frozen = config.pop("frozen_layers", [])
         model = cls(**{**config, "distribution": deserialize(config["distribution"])})
-        for i in frozen:
-            model.flow_layers[i].trainable = False
+        for i, layer in enumerate(model._flatten_layers(False)):
+            if layer.trainable == (i in frozen):
+                layer.trainable = not layer.trainable  # Of what is in it, too, which comes after it.
         return model
 
 
@@ -342,6 +345,8 @@ def negative_log_density(y_true, y_pred):
 def _of_shape(value, event_shape, name):
     """`value` as a `Tensor`, if it ends in `event_shape`."""
     value = tf.convert_to_tensor(value)
+    if not (value.dtype.is_floating or value.dtype.is_integer):
+        raise TypeError(f"`{name}` must be floats or integers; got dtype {value.dtype.name}.")
     if not value.shape[-event_shape.rank :].is_compatible_with(event_shape):
         raise ValueError(f"`{name}` must be of shape [batch, *{tuple(event_shape)}]; got {value.shape}.")
     return value

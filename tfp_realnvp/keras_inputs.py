@@ -1,14 +1,10 @@
 """Events, conditions and weights as Keras hands them on: `x`, `y` and `sample_weight`."""
 
+import functools
+import inspect
+
 import keras
 import numpy as np
-
-
-def targets(events, condition, sample_weight):
-    """Keras drops the sample weights of arrays that have no targets: here they have, if empty ones."""
-    if condition is None and sample_weight is not None and hasattr(events, "shape"):
-        return np.zeros((events.shape[0], 0), np.float32)
-    return condition
 
 
 def inputs(data):
@@ -16,3 +12,29 @@ def inputs(data):
     x, condition, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     without = condition is None or 0 in tuple(condition.shape)[-1:]
     return (x if without else (x, condition)), None, sample_weight
+
+
+def keeps_weights(method):
+    """`fit` or `evaluate` of Keras, but with the sample weights of arrays that have no conditions.
+
+    Keras drops the weights of arrays without targets: here these have some, if empty ones.
+    """
+    signature = inspect.signature(method)
+
+    @functools.wraps(method)
+    def with_targets(*args, **kwargs):
+        given = signature.bind(*args, **kwargs)
+        arguments = given.arguments
+        arguments["y"] = _targets(*(arguments.get(name) for name in ("x", "y", "sample_weight")))
+        validation = arguments.get("validation_data")
+        if isinstance(validation, (tuple, list)) and len(validation) == 3:
+            arguments["validation_data"] = (validation[0], _targets(*validation), validation[2])
+        return method(*given.args, **given.kwargs)
+
+    return with_targets
+
+
+def _targets(events, condition, sample_weight):
+    if condition is None and sample_weight is not None and hasattr(events, "shape"):
+        return np.zeros((events.shape[0], 0), np.float32)
+    return condition

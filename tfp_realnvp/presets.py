@@ -41,11 +41,7 @@ class Preset:
         return self.steps_per_epoch or images.num_train // self.batch_size
 
     def build(self, images, seed=None):
-        """The model of this configuration for `images`, an `ImageData`, compiled.
-
-        The global dtype policy is set to `dtype_policy`, which networks take on.
-        """
-        keras.config.set_dtype_policy(self.dtype_policy)
+        """The model of this configuration for `images`, an `ImageData`, compiled."""
         flow = RealNVP(
             images.event_shape,
             num_scales=self.num_scales,
@@ -53,6 +49,7 @@ class Preset:
             base_filters=self.base_filters,
             use_batch_norm=self.use_batch_norm,
             conditional_event_shape=(images.num_classes,) if self.conditional else None,
+            dtype_policy=self.dtype_policy,
         )
         model = FlowModel(image_distribution(flow, images.num_levels), l2=self.l2, seed=seed)
         learning_rate = self.learning_rate

@@ -59,6 +59,7 @@ class RealNVP(Chain):
         batch_norm_momentum=0.9,
         use_running_average=False,
         layers=None,
+        dtype_policy=None,
         dtype=None,
         validate_args=False,
         name="real_nvp",
@@ -87,6 +88,9 @@ class RealNVP(Chain):
           use_running_average: Python `bool`, appendix E's variant of these batch norms.
           layers: `parameters["layers"]` of a flow of the same configuration, to share them (as
             `copy` does, also with another `event_shape` of as many channels).
+          dtype_policy: Keras's policy of the networks, or its name, such as
+            `"mixed_bfloat16"`, in which they compute in training. By default the global one
+            if its variables are of `dtype`, else `dtype`.
           dtype: `tf.DType`, of events and variables; Keras's `floatx` by default.
           validate_args: Python `bool`, handed to all members.
           name: Python `str`.
@@ -121,7 +125,9 @@ class RealNVP(Chain):
         if use_batch_norm:
             norm = {"momentum": batch_norm_momentum, "use_running_average": use_running_average}
         with tf.name_scope(name) as name:
-            couplings = Couplings(condition, norm, member, layers)
+            policy = _policy(dtype_policy, dtype.name)
+            parameters["dtype_policy"] = policy.name if type(policy) is keras.DTypePolicy else policy
+            couplings = Couplings(condition, norm, member, policy, layers)
             self._num_scales = None
             if shape.rank == 1:
                 bijectors = _vector_flow(
@@ -186,6 +192,24 @@ class RealNVP(Chain):
     def num_scales(self):
         """Number of scales of an image flow, None for vectors."""
         return self._num_scales
+
+
+def _policy(dtype_policy, dtype):
+    """The networks' policy, whose variables are of `dtype`."""
+    if dtype_policy is None:
+        policy = keras.config.dtype_policy()
+        return policy if policy.variable_dtype == dtype else keras.DTypePolicy(dtype)
+    try:
+        policy = keras.dtype_policies.get(dtype_policy)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"`dtype_policy` must be a policy of Keras or its name; got {dtype_policy!r}."
+        ) from error
+    if policy.variable_dtype != dtype:
+        raise ValueError(
+            f"`dtype_policy` must have variables of the flow's `dtype`, {dtype}; got {policy.name!r}."
+        )
+    return policy
 
 
 def _vector_flow(couplings, shape, num_couplings, hidden_units):

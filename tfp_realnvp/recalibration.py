@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfp_realnvp.bijectors import BatchNormalization
 from tfp_realnvp.bijectors.bijector import Bijector
+from tfp_realnvp.snapshot import put_back
 
 
 def recalibrate(distribution, apply, batches):
@@ -32,25 +33,19 @@ def recalibrate(distribution, apply, batches):
         raise ValueError("There is nothing to recalibrate: no trainable batch norm is in the distribution.")
     layers = {id(layer): layer for layer, _ in norms}.values()
     variables = [v for layer in layers for v in (layer.moving_mean, layer.moving_variance)]
-    before = [np.array(v) for v in variables]
 
     @tf.function(reduce_retracing=True, autograph=False)
     def statistics(batch):
         apply(batch)
         return [tf.convert_to_tensor(v) for v in variables]
 
-    try:
-        with _momentum_zero(
-            [holder for _, holder in norms]
-        ):  # So that each moving statistic is its batch's own.
-            for v in variables:
-                v.assign(tf.zeros_like(v))
-            results = [([np.float64(s) for s in statistics(batch)], size) for batch, size in batches]
-        pooled = _pooled(results)
-    except BaseException:
-        _assign(variables, before)
-        raise
-    _assign(variables, pooled)
+    # With a momentum of zero each moving statistic is its batch's own.
+    with put_back(distribution.variables, always=True), _momentum_zero([holder for _, holder in norms]):
+        for v in variables:
+            v.assign(tf.zeros_like(v))
+        pooled = _pooled([([*map(np.float64, statistics(b))], size) for b, size in batches if size])
+    for variable, value in zip(variables, pooled, strict=True):
+        variable.assign(tf.cast(value, variable.dtype))
 
 
 def _batch_norms(distribution):
@@ -96,8 +91,3 @@ def _pooled(results):
     if not all(np.isfinite(statistic).all() for statistic in pooled):
         raise ValueError("A batch gave statistics that are not finite; the moving ones are as before.")
     return pooled
-
-
-def _assign(variables, values):
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(tf.cast(value, variable.dtype))

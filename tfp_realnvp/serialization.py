@@ -28,7 +28,7 @@ OWN_STATE = ("layer", "layers")
 def serialize(value, where="distribution", known=None):
     """Describes a distribution, a bijector or one of their arguments in JSON's types.
 
-    Values of variables are not part of it: weights are saved beside the configuration. What
+    Weights of Keras layers are not part of it: they are saved beside the configuration. What
     is in two places (a network, a bijector, a variable) is one thing in two places again.
 
     Args:

@@ -59,7 +59,8 @@ class AffineCoupling(Bijector):
             each broadcasting against the event, or one tensor whose last axis holds
             first the shift and then the log-scale. Keras layers (Keras 3's and tf-keras's)
             and `tf.Module`s are tracked; of any other callable say what it uses in
-            `variables`.
+            `variables`. Networks are built by their first call; where shapes are not
+            known beforehand, build them yourself.
           conditional_event_ndims: Python `int`, number of axes of one condition, to
             broadcast conditions against the batch of events. By default a condition
             has all of the batch's axes.
@@ -95,7 +96,7 @@ class AffineCoupling(Bijector):
             self._mask = mask
             self._function = conditioner  # Where tf.Module and checkpoints find what it holds.
             self._function_variables = FunctionVariables(variables)
-            if variables is not None:
+            if variables:
                 parameters["variables"] = self._function_variables  # Which copies share.
             self._conditioner = Conditioner(
                 conditioner, self._function_variables, conditional_event_ndims, name.rstrip("/")

@@ -236,8 +236,10 @@ def _checked(event_shape, mask):
         shape = tf.TensorShape(tuple(event_shape))
     except (TypeError, ValueError):
         shape = tf.TensorShape(None)
-    if not shape.rank or shape[-1] is None:
-        raise ValueError(f"`event_shape` needs a known last side (channels); got {event_shape}.")
+    if not shape.rank or shape[-1] is None or 0 in shape.as_list():
+        raise ValueError(
+            f"`event_shape` needs a known last side (channels), and none of 0; got {event_shape}."
+        )
     if mask is None:
         return shape, None
     mask = boolean_mask(mask)

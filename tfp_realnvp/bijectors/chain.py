@@ -6,6 +6,7 @@ import functools
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfp_realnvp.arguments import float_dtype
 from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.bijectors.call_arguments import member_kwargs, takes_condition
 
@@ -55,16 +56,24 @@ class Chain(Bijector):
             if not isinstance(b, tfp.bijectors.Bijector):
                 raise TypeError(f"`bijectors` must hold `tfb.Bijector`s; got {b!r}.")
         dtypes = {tf.as_dtype(b.dtype) for b in bijectors if b.dtype is not None}
+        dtypes |= {float_dtype(dtype)} - {None}
         if len(dtypes) > 1:
-            raise ValueError(f"`bijectors` must agree on their dtype; got {sorted(d.name for d in dtypes)}.")
+            names = sorted(d.name for d in dtypes)
+            raise ValueError(f"`bijectors` must agree on their dtype, and with `dtype`; got {names}.")
         with tf.name_scope(name) as name:
             self._bijectors = bijectors
             inferred = tfp.bijectors.Chain(bijectors)
+            for ndims in (inferred.forward_min_event_ndims, inferred.inverse_min_event_ndims):
+                if tf.nest.is_nested(ndims):
+                    raise ValueError(
+                        "`bijectors` must each take one tensor to one; use `tfb.Chain` for structures of "
+                        f"them. Got {bijectors}."
+                    )
             super().__init__(
                 forward_min_event_ndims=inferred.forward_min_event_ndims,
                 inverse_min_event_ndims=inferred.inverse_min_event_ndims,
                 is_constant_jacobian=inferred.is_constant_jacobian,
-                dtype=dtype or next(iter(dtypes), None),
+                dtype=next(iter(dtypes), None),
                 validate_args=validate_args,
                 parameters=parameters,
                 name=name,

@@ -140,10 +140,11 @@ class Conditioner:
 
     def _checked(self, value, events):
         """One output, if it fits the events, in their shape and dtype."""
-        if value.dtype.size < events.dtype.size and events.dtype == tf.float64:
+        is_mixed = value.dtype in (tf.bfloat16, tf.float16) and events.dtype == tf.float32
+        if value.dtype != events.dtype and not is_mixed:
             raise TypeError(
                 f"The conditioner of `{self._owner}` computes in {value.dtype.name} where events are "
-                "float64; build it with dtype='float64'."
+                f"{events.dtype.name}; build it with dtype='{events.dtype.name}'."
             )
         try:
             shape = tf.broadcast_static_shape(value.shape, events.shape)

@@ -18,7 +18,9 @@ class FunctionVariables(TrackedVariables):
     """
 
     def __init__(self, variables):
-        if variables is not None and not isinstance(variables, collections.abc.Sequence):
+        if variables is not None and (
+            isinstance(variables, str) or not isinstance(variables, collections.abc.Sequence)
+        ):
             raise TypeError(f"`variables` must be a sequence of variables; got {variables!r}.")
         self._given = tuple(tf_variable(v) for v in variables or ())
         for v in self._given:
@@ -49,8 +51,8 @@ class FunctionVariables(TrackedVariables):
         """
         with tf.GradientTape() as tape:
             output = function(*args, **kwargs)
-        tracked = {id(v) for v in (*self, *getattr(function, "variables", ()))}
-        unknown = [v.name for v in tape.watched_variables() if id(v) not in tracked]
+        tracked = {id(v.handle) for v in (*self, *getattr(function, "variables", ()))}
+        unknown = [v.name for v in tape.watched_variables() if id(v.handle) not in tracked]
         if unknown:
             raise ValueError(
                 f"The conditioner of `{owner}` uses variables that nothing tracks: {unknown}. Make it a "

@@ -1,0 +1,29 @@
+"""Values of variables that come back."""
+
+import contextlib
+
+import numpy as np
+
+
+@contextlib.contextmanager
+def put_back(variables, always=False):
+    """Gives variables the values back that they have now.
+
+    Args:
+      variables: Iterable of `tf.Variable`s or `keras.Variable`s.
+      always: Python `bool`, whether they come back in any case, or only after an error.
+    """
+    variables = list(variables)
+    values = [np.array(v) for v in variables]
+
+    def assign():
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+
+    try:
+        yield
+    except BaseException:
+        assign()
+        raise
+    if always:
+        assign()
