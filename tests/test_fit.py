@@ -1,5 +1,7 @@
 """Training by Keras's own means: every way to feed and to run `fit`, optimizers, freezing."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -474,3 +476,18 @@ def test_each_variable_is_regularised_once():
     model.fit(x, batch_size=SIZE, verbose=0)
     for v, b in zip(scales, before, strict=True):
         np.testing.assert_allclose((b - v) / 1e3 - slopes[id(v)], 2 * 5e-5 * b, rtol=2e-2, atol=1e-6)
+
+
+def test_the_signatures_are_keras_s():
+    for name in ("fit", "evaluate"):
+        ours, keras_s = (getattr(cls, name) for cls in (rnvp.FlowModel, keras.Model))
+        assert inspect.signature(ours) == inspect.signature(keras_s)
+    model = vector_model()
+    model.compile("sgd", None, None, None)
+    x = np.ones((8, 2), np.float32)
+    weights = np.arange(8, dtype=np.float32)
+    history = model.fit(x, None, 8, 1, 0, None, 0.0, (x, None, weights)).history
+    assert set(history) >= {"val_loss", "val_bits_per_dim"}
+    positional = model.evaluate(x, None, 8, 0, weights)
+    np.testing.assert_allclose(positional, model.evaluate(x, sample_weight=weights, verbose=0), rtol=1e-6)
+    assert abs(positional[0] - model.evaluate(x, verbose=0)[0]) > 1e-3

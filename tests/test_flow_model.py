@@ -86,6 +86,46 @@ def test_training_mode_follows_keras():
         assert np.abs(m - b).max() > 0, v.path
 
 
+def test_encoding_inside_of_a_training_call_does_not_train():
+    model = image_model()
+    x = images() + np.float32(0.5)
+    before = [np.array(v) for v in model.variables]
+
+    class Encoder(keras.layers.Layer):
+        def call(self, x):
+            return model.decode(model.encode(x))
+
+    Encoder()(x, training=True)
+    np.testing.assert_allclose(model.encode(x), model.distribution.bijector.inverse(x), atol=1e-5)
+    for v, b in zip(model.variables, before, strict=True):
+        np.testing.assert_array_equal(v, b)
+
+
+def test_the_l2_term_is_of_the_flows_own_weight_scales_only():
+    class Users(keras.layers.Layer):
+        def build(self, input_shape):
+            regularizer = keras.regularizers.L1(1.0)
+            self.magnitude = self.add_weight(
+                shape=(), initializer="ones", name="magnitude", regularizer=regularizer
+            )
+
+        def call(self, x):
+            return self.magnitude * x, 0.0 * x
+
+    base = tfd.Sample(tfd.Normal(0.0, 1.0), [2])
+    coupling = rnvp.AffineCoupling(rnvp.channel_mask((2,)), Users())
+    for l2 in (0.0, 5.0):
+        model = rnvp.FlowModel(tfd.TransformedDistribution(base, coupling), l2=l2)
+        np.testing.assert_allclose([float(x) for x in model.losses], [1.0])
+    flow = rnvp.RealNVP((4, 4, 1), num_residual_blocks=0, base_filters=2)
+    models = [rnvp.FlowModel(rnvp.image_distribution(flow), l2=l2) for l2 in (0.5, 0.0, 0.25)]
+    half, none, quarter = (sum(map(float, m.losses)) for m in models)
+    assert none == 0
+    np.testing.assert_allclose(half, 2 * quarter)
+    scales = [v for v in flow.trainable_variables if "magnitude" in v.name or "rescaling_scale" in v.name]
+    np.testing.assert_allclose(half, 0.5 * sum(np.square(v).sum() for v in scales), rtol=1e-6)
+
+
 @pytest.mark.parametrize("how", ["gradient_tape", "minimize", "fit"])
 def test_everything_is_trained(how):
     model = image_model(use_batch_norm=False)

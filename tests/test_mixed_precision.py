@@ -195,6 +195,24 @@ def test_training_in_it_costs_little_likelihood(policy):
     assert abs(np.mean(training - exact)) < 0.005
 
 
+def test_a_flow_keeps_its_own_policy(tmp_path):
+    flow = rnvp.RealNVP((2,), num_couplings=2, dtype_policy="mixed_bfloat16")
+    assert keras.config.dtype_policy().name == "float32"
+    other = rnvp.RealNVP((2,), num_couplings=2)
+    model = rnvp.FlowModel(tfd.TransformedDistribution(tfd.Sample(tfd.Normal(0.0, 1.0), [2]), flow))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras").distribution.bijector
+    for bijector, expected in (
+        (flow, "bfloat16"),
+        (loaded, "bfloat16"),
+        (flow.copy(), "bfloat16"),
+        (other, "float32"),
+    ):
+        networks = [b.conditioner for b in bijector.bijectors if isinstance(b, rnvp.AffineCoupling)]
+        assert {n.compute_dtype for n in networks} == {expected}
+        assert bijector.forward(tf.zeros([3, 2])).dtype == tf.float32
+
+
 def test_loss_scaling_can_be_left_out():
     keras.config.set_dtype_policy("mixed_float16")
     try:

@@ -102,6 +102,34 @@ def test_frozen_and_failed_stay_as_they_were():
     assert moving.momentum == 0.9
 
 
+def test_nothing_else_changes():
+    dense = keras.layers.SpectralNormalization(keras.layers.Dense(4))
+    network = keras.Sequential([keras.layers.Dropout(0.5), keras.layers.BatchNormalization(), dense])
+    network.build((None, 2))
+    norm = rnvp.BatchNormalization((2,))
+    model = vector_model(tfb.Chain([norm, rnvp.AffineCoupling(rnvp.channel_mask((2,)), network)]))
+    statistics = [norm.layer.moving_mean, norm.layer.moving_variance]
+    statistics += [network.layers[1].moving_mean, network.layers[1].moving_variance]
+    ids = {id(v._value) for v in statistics}
+    others = [v for v in model.distribution.variables if id(v) not in ids]
+    before = [np.array(v) for v in others]
+    moving = [np.array(v) for v in statistics]
+    model.recalibrate(x)
+    assert len(others) >= 5
+    for v, b in zip(others, before, strict=True):
+        np.testing.assert_array_equal(v, b, err_msg=v.name)
+    assert all(np.abs(v - b).max() > 0.01 for v, b in zip(statistics, moving, strict=True))
+
+
+def test_empty_batches_do_not_count():
+    norm = rnvp.BatchNormalization((2,))
+    sizes = [x[:0], x[:50], x[:0], x[50:]]
+    spec = tf.TensorSpec([None, 2])
+    vector_model(norm).recalibrate(tf.data.Dataset.from_generator(lambda: iter(sizes), output_signature=spec))
+    np.testing.assert_allclose(norm.layer.moving_mean, x.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(norm.layer.moving_variance, x.var(axis=0), rtol=1e-5)
+
+
 def test_integers_are_dequantised():
     model = image_model()
     whole = np.full((64, 4, 4, 1), 8, np.uint8)

@@ -455,3 +455,34 @@ def test_an_older_file_survives_what_goes_wrong_in_writing(tmp_path, monkeypatch
     with pytest.raises(OSError, match="No space"):
         model.save(path)
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["model.keras"]
+
+
+def test_refused_weights_change_nothing(tmp_path):
+    def model(num_couplings):
+        flow = rnvp.RealNVP((2,), num_couplings=num_couplings, hidden_units=(4,))
+        return rnvp.FlowModel(tfd.TransformedDistribution(tfd.Sample(tfd.Normal(0.0, 1.0), [2]), flow))
+
+    model(2).save_weights(tmp_path / "two.weights.h5")
+    three = model(3)
+    before = [np.array(v) for v in three.variables]
+    with pytest.raises(ValueError, match="another model"):
+        three.load_weights(tmp_path / "two.weights.h5")
+    for v, b in zip(three.variables, before, strict=True):
+        np.testing.assert_array_equal(v, b)
+
+
+def test_a_frozen_part_of_a_network_stays_frozen(tmp_path):
+    flow = rnvp.RealNVP((2,), num_couplings=2, hidden_units=(4,))
+    model = rnvp.FlowModel(tfd.TransformedDistribution(tfd.Sample(tfd.Normal(0.0, 1.0), [2]), flow))
+    model.flow_layers[0].hidden[0].trainable = False
+    model.compile("adam")
+    x = np.random.default_rng(0).normal(size=(16, 2)).astype(np.float32)
+    model.fit(x, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert not loaded.flow_layers[0].hidden[0].trainable
+    assert loaded.flow_layers[0].out.trainable
+    assert (
+        len(loaded.trainable_variables) == len(model.trainable_variables) == len(flow.trainable_variables) - 2
+    )
+    assert int(loaded.optimizer.iterations) == int(model.optimizer.iterations) == 1
