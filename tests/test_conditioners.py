@@ -157,6 +157,16 @@ def test_a_module_that_uses_foreign_variables_raises():
         rnvp.AffineCoupling(MASK, Careless()).forward(x)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_numbers_and_arrays_take_the_dtype_of_events(dtype):
+    coupling = rnvp.AffineCoupling(MASK, lambda x: (np.full((1, 4), 2.0), 0.5))
+    events = tf.constant(x, dtype)
+    expected = np.where(MASK, events, events * np.exp(0.5) + 2.0)
+    actual = coupling.forward(events)
+    assert actual.dtype == dtype
+    np.testing.assert_allclose(actual, expected, rtol=1e-6)
+
+
 def test_copies_of_a_bare_function_share_its_variables():
     coupling = bare_function()
     for other in (copy.deepcopy(coupling), coupling.copy(name="other")):

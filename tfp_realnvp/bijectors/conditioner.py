@@ -60,7 +60,7 @@ class Conditioner:
         may_be_empty = not events.shape[0] and not trains
         inputs = _at_least_one((events, kwargs)) if may_be_empty else (events, kwargs)
         outputs = self._call(*inputs, training, trains)
-        outputs = [self._checked(tf.convert_to_tensor(value), inputs[0]) for value in outputs]
+        outputs = [self._checked(value, inputs[0]) for value in outputs]
         return [value[: tf.shape(events)[0]] for value in outputs] if may_be_empty else outputs
 
     def _call(self, events, kwargs, training, trains):
@@ -140,6 +140,8 @@ class Conditioner:
 
     def _checked(self, value, events):
         """One output, if it fits the events, in their shape and dtype."""
+        if not tf.is_tensor(value):  # An array or number is of no dtype of its own, as everywhere in TFP.
+            value = tf.convert_to_tensor(value, events.dtype)
         is_mixed = value.dtype in (tf.bfloat16, tf.float16) and events.dtype == tf.float32
         if value.dtype != events.dtype and not is_mixed:
             raise TypeError(
