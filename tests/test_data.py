@@ -5,8 +5,13 @@ import pathlib
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from mock_images import mocked
 
 from tfp_realnvp import data
+from tfp_realnvp.data import batches, celeba, lsun
+from tfp_realnvp.data.elsewhere import elsewhere
 
 TFDS = pathlib.Path(__file__).parents[2] / "shared" / "tfds"
 
@@ -127,12 +132,178 @@ def test_cifar10():
     np.testing.assert_allclose(mean, [125.31, 122.95, 113.87], atol=3.0)  # Published, of all 50,000.
 
 
-def test_missing_cifar10_says_what_to_do(tmp_path, monkeypatch):
-    import tensorflow_datasets as tfds
+def test_evaluation_noise_is_of_the_seed_and_the_number_of_the_image():
+    digits = data.load("digits")
+    plain, noisy, other_batches, other_seed = (
+        np.concatenate(list(data.evaluation_batches(digits, size, **options).as_numpy_iterator()))
+        for size, options in [
+            (50, {}),
+            (50, {"noise_seed": 3}),
+            (7, {"noise_seed": 3}),
+            (50, {"noise_seed": 4}),
+        ]
+    )
+    np.testing.assert_array_equal(np.floor(noisy), plain)
+    np.testing.assert_array_equal(noisy, other_batches)
+    noise = noisy - plain
+    assert np.abs(noise - (other_seed - plain)).mean() > 0.2
+    assert np.unique(noise[:, 0, 0, 0]).size > 350  # Another one for each image.
+    np.testing.assert_allclose([noise.mean(), noise.std()], [0.5, 12**-0.5], atol=0.01)
 
+
+def test_splits_of_evaluation():
+    digits = data.load("digits")
+    train = np.concatenate(list(data.evaluation_batches(digits, 64, split="train").as_numpy_iterator()))
+    np.testing.assert_array_equal(train, [x for x, _ in digits.train.as_numpy_iterator()])
+    with pytest.raises(ValueError, match="`split` must be 'test' or 'train'; got 'valid'"):
+        data.evaluation_batches(digits, 64, split="valid")
+    images, conditions = data.first_images(digits, 5, "train")
+    np.testing.assert_array_equal(images, train[:5])
+    classes = [int(y) for _, y in digits.train.take(5).as_numpy_iterator()]
+    np.testing.assert_array_equal(conditions, np.eye(10)[classes])
+
+
+def test_conditions_need_labels(tmp_path):
+    np.save(tmp_path / "images.npy", np.ones((20, 4, 4), np.uint8))
+    images = data.load("array", str(tmp_path / "images.npy"))
+    assert images.num_conditions is None
+    assert data.first_images(images, 3)[1] is None
+    for make in (data.training_batches, data.evaluation_batches):
+        with pytest.raises(ValueError, match="`conditional` needs images with classes or attributes"):
+            next(iter(make(images, 2, conditional=True)))
+
+
+@pytest.mark.parametrize("side", [32, 64])
+def test_imagenet(side):
+    with mocked():
+        images = data.load(f"imagenet{side}")
+    assert images.event_shape == (side, side, 3)
+    assert (images.num_train, images.num_test, images.num_conditions) == (12, 6, None)
+    assert next(iter(data.training_batches(images, 4))).shape == (4, side, side, 3)
+
+
+@pytest.mark.parametrize("category", ["bedroom", "tower", "church_outdoor"])
+def test_lsun(category):
+    with mocked():
+        images = data.load(f"lsun_{category}")
+    assert images.event_shape == (64, 64, 3)
+    assert images.num_conditions is None
+    for image, _ in images.train:
+        assert min(image.shape[:2]) == 96 and image.dtype == tf.uint8
+    stream = data.training_batches(images, 12, seed=0).as_numpy_iterator()
+    first, second = next(stream), next(stream)
+    assert first.shape == (12, 64, 64, 3)
+    assert {x.tobytes() for x in first}.isdisjoint({x.tobytes() for x in second})  # New windows.
+    again = data.training_batches(images, 12, seed=0).as_numpy_iterator()
+    np.testing.assert_array_equal(next(again), first)
+    test = [np.concatenate(list(data.evaluation_batches(images, n).as_numpy_iterator())) for n in (6, 4)]
+    np.testing.assert_array_equal(*test)  # The same windows each time, whatever the batch.
+    whole = [x for x, _ in images.test.as_numpy_iterator()]
+    assert all(is_window(window, image) for window, image in zip(test[0], whole, strict=True))
+
+
+def is_window(window, image):
+    """Whether `window` is in `image`."""
+    sides = [a - b + 1 for a, b in zip(image.shape[:2], window.shape[:2], strict=True)]
+    places = [(i, j) for i in range(sides[0]) for j in range(sides[1])]
+    height, width = window.shape[:2]
+    return any(np.array_equal(image[i : i + height, j : j + width], window) for i, j in places)
+
+
+@pytest.mark.parametrize("shape", [(256, 341, 3), (400, 256, 3), (96, 96, 3), (50, 61, 3)])
+def test_lsun_keeps_proportions(shape):
+    ramp = np.linspace(0, 255, shape[1])[None, :, None] * np.ones(shape)
+    resized = lsun.resized(ramp.astype(np.uint8)).numpy()
+    height, width, _ = resized.shape
+    assert min(height, width) == 96
+    assert width / height == pytest.approx(shape[1] / shape[0], rel=0.01)
+    np.testing.assert_allclose(resized[40], resized[60].astype(int), atol=1)
+    np.testing.assert_allclose(resized[0, :, 0], np.linspace(0, 255, width), atol=3)
+
+
+def test_celeba():
+    with mocked():
+        images = data.load("celeba")
+    assert images.event_shape == (64, 64, 3)
+    assert len(images.attributes) == images.num_conditions == 40
+    assert (
+        images.attributes[:2] == ("5_o_Clock_Shadow", "Arched_Eyebrows") and images.attributes[-1] == "Young"
+    )
+    x, conditions = next(data.evaluation_batches(images, 6, conditional=True).as_numpy_iterator())
+    assert x.shape == (6, 64, 64, 3) and x.dtype == np.uint8
+    # The mock's faces have their attribute number i, and no other.
+    np.testing.assert_array_equal(conditions, np.eye(40)[:6])
+
+
+def test_celeba_crops_the_face():
+    image = np.zeros((218, 178, 3), np.uint8)
+    image[40:188, 15:163] = 200
+    np.testing.assert_array_equal(celeba.cropped(image), np.full((64, 64, 3), 200))
+    image[40:114, 15:163] = 100  # The upper half.
+    halves = celeba.cropped(image).numpy()
+    assert (halves[:32] == 100).all() and (halves[32:] == 200).all()
+
+
+def test_small_data_sets_are_read_once(monkeypatch):
+    read = []
+
+    def counted(image, label):
+        tf.py_function(lambda: read.append(1), [], [])
+        return image, label
+
+    def times(cached_bytes):
+        read.clear()
+        monkeypatch.setattr(batches, "CACHED_BYTES", cached_bytes)
+        digits = data.load("digits")
+        counting = data.ImageData(digits.train.take(64).map(counted), digits.test, digits.event_shape)
+        stream = iter(data.training_batches(counting, 64))
+        for _ in range(4):
+            next(stream)
+        return len(read)
+
+    assert times(2**20) == 64
+    assert times(0) >= 4 * 64
+
+
+def test_the_same_seed_gives_the_same_mirror_images():
+    digits = data.load("digits")
+    streams = [data.training_batches(digits, 64, flip=True, seed=5).as_numpy_iterator() for _ in range(2)]
+    for _ in range(30):
+        np.testing.assert_array_equal(*(next(stream) for stream in streams))
+
+
+@pytest.mark.parametrize("shape, levels", [((8, 8, 1), 17), ((32, 32, 3), 256), ((500, 64, 3), 256)])
+def test_elsewhere(shape, levels):
+    nothing = tf.data.Dataset.range(0)
+    others = elsewhere(data.ImageData(nothing, nothing, shape, levels), 20)
+    assert set(others) == {"noise", "single colour", "photographs", "handwritten digits"}
+    for images in others.values():
+        assert images.shape == (20, *shape) and images.dtype == np.uint8 and images.max() < levels
+    assert np.ptp(others["single colour"], axis=(1, 2)).max() == 0
+    assert len(np.unique(others["noise"])) == levels
+    for name in ("photographs", "handwritten digits"):
+        assert len({image.tobytes() for image in others[name]}) > 15
+        assert others[name].std(axis=(1, 2)).mean() > levels / 40
+    again = elsewhere(data.ImageData(nothing, nothing, shape, levels), 20)
+    np.testing.assert_array_equal(again["photographs"], others["photographs"])
+
+
+@pytest.mark.parametrize(
+    "name, folder",
+    [
+        ("cifar10", "cifar10/3.0.2"),
+        ("imagenet64", "downsampled_imagenet/64x64/2.0.0"),
+        ("lsun_tower", "lsun/tower/3.1.0"),
+        ("celeba", "celeb_a/2.1.0"),
+    ],
+)
+def test_missing_data_say_what_to_put_where(name, folder, tmp_path, monkeypatch):
     def fail(*args, **kwargs):
-        raise ConnectionError("no network")
+        raise ConnectionError("no network\nand a long story")
 
-    monkeypatch.setattr(tfds, "load", fail)
-    with pytest.raises(FileNotFoundError, match=r"cifar10/3.0.2.*data_dir.*no network"):
-        data.load("cifar10", str(tmp_path))
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
+    with pytest.raises(FileNotFoundError) as caught:
+        data.load(name, str(tmp_path))
+    message = str(caught.value)
+    assert f"`{folder}`" in message and "`data_dir`" in message and str(tmp_path) in message
+    assert "no network" in message and "\n" not in message

@@ -1,10 +1,26 @@
 """Data sets of images by name."""
 
-from tfp_realnvp.data.image_data import ImageData, evaluation_batches, training_batches
+import functools
 
-DATASETS = ("array", "cifar10", "digits", "folder")
+from tfp_realnvp.data import array_file, celeba, cifar10, digits, folder, imagenet, lsun
+from tfp_realnvp.data.batches import evaluation_batches, first_images, training_batches
+from tfp_realnvp.data.image_data import ImageData
 
-__all__ = ["DATASETS", "ImageData", "evaluation_batches", "load", "training_batches"]
+SOURCES = {
+    "array": array_file.load,
+    "celeba": celeba.load,
+    "cifar10": cifar10.load,
+    "digits": lambda data_dir: digits.load(),
+    "folder": folder.load,
+    "imagenet32": functools.partial(imagenet.load, 32),
+    "imagenet64": functools.partial(imagenet.load, 64),
+    "lsun_bedroom": functools.partial(lsun.load, "bedroom"),
+    "lsun_church_outdoor": functools.partial(lsun.load, "church_outdoor"),
+    "lsun_tower": functools.partial(lsun.load, "tower"),
+}
+DATASETS = tuple(SOURCES)
+
+__all__ = ["DATASETS", "ImageData", "evaluation_batches", "first_images", "load", "training_batches"]
 
 
 def load(name, data_dir=None, image_size=None):
@@ -12,8 +28,8 @@ def load(name, data_dir=None, image_size=None):
 
     Args:
       name: One of `DATASETS`.
-      data_dir: Where it is: a TFDS folder for `"cifar10"`, the folder for `"folder"`, the
-        file for `"array"`; without meaning for `"digits"`.
+      data_dir: Where it is: the folder for `"folder"`, the file for `"array"`, a folder of
+        TensorFlow Datasets for others; without meaning for `"digits"`.
       image_size: Python `int`, for `"folder"` the side to which images are resized.
 
     Returns:
@@ -23,23 +39,9 @@ def load(name, data_dir=None, image_size=None):
       ValueError: if there is no data set of that name, or it cannot be resized.
       FileNotFoundError: if the data are not there.
     """
+    if name not in DATASETS:
+        raise ValueError(f"`dataset` must be one of {DATASETS}; got {name!r}.")
     if image_size is not None and name != "folder":
         raise ValueError(f"`image_size` is for `dataset` 'folder' only; got {image_size} with {name!r}.")
-    # Imported here, since each needs a package of its own.
-    if name == "array":
-        from tfp_realnvp.data import array_file
-
-        return array_file.load(data_dir)
-    if name == "cifar10":
-        from tfp_realnvp.data import cifar10
-
-        return cifar10.load(data_dir)
-    if name == "digits":
-        from tfp_realnvp.data import digits
-
-        return digits.load()
-    if name == "folder":
-        from tfp_realnvp.data import folder
-
-        return folder.load(data_dir, image_size)
-    raise ValueError(f"`dataset` must be one of {DATASETS}; got {name!r}.")
+    options = {} if image_size is None else {"image_size": image_size}
+    return SOURCES[name](data_dir, **options)

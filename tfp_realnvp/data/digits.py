@@ -1,14 +1,15 @@
 """The handwritten digits that come with scikit-learn: they need no network."""
 
 import numpy as np
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 from tfp_realnvp.data.image_data import arrays
 
 
 def load():
     """Loads 1,437 training and 360 test images of 8 x 8 x 1, 17 levels and 10 classes."""
+    from sklearn.datasets import load_digits  # Only these images need scikit-learn.
+    from sklearn.model_selection import train_test_split
+
     digits = load_digits()
     images = digits.images[..., None].astype(np.uint8)
     train_x, test_x, train_y, test_y = train_test_split(

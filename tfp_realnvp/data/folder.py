@@ -55,8 +55,6 @@ def load(data_dir, image_size=None):
     return ImageData(
         train=train.map(_uint8),
         test=test.map(_uint8),
-        num_train=len(train.file_paths),
-        num_test=len(test.file_paths),
         event_shape=(*size, 3),
         num_classes=len(train.class_names) if classes else None,
     )

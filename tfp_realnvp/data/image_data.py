@@ -1,4 +1,4 @@
-"""What a source of images gives, and the batches that training and evaluation see."""
+"""What a source of images gives."""
 
 import dataclasses
 
@@ -10,21 +10,54 @@ class ImageData:
     """A data set of images with a training and a test split.
 
     Attributes:
-      train, test: `tf.data.Dataset`s of pairs of an image, uint8 of shape `event_shape`,
-        and its class, an integer (0 where there are no classes).
-      num_train, num_test: Python `int`s, how many there are.
+      train, test: `tf.data.Dataset`s, of a known number, of pairs of an image, uint8 of shape
+        `event_shape`, and its label: the number of its class, a boolean vector of its
+        `attributes`, or 0 where there are neither. Images may be larger than `event_shape`:
+        batches then hold a window of each, at a random place.
       event_shape: `(height, width, channels)`.
       num_levels: Python `int`, number of values a pixel takes.
       num_classes: Python `int`, or None where there are no classes.
+      attributes: Names of what labels tell, each true or false of an image, or None.
     """
 
     train: tf.data.Dataset
     test: tf.data.Dataset
-    num_train: int
-    num_test: int
     event_shape: tuple
     num_levels: int = 256
     num_classes: int | None = None
+    attributes: tuple | None = None
+
+    @property
+    def num_train(self):
+        """Python `int`, number of training images."""
+        return int(self.train.cardinality())
+
+    @property
+    def num_test(self):
+        """Python `int`, number of test images."""
+        return int(self.test.cardinality())
+
+    @property
+    def num_conditions(self):
+        """Python `int`, size of the vector which is an image's condition, or None."""
+        return len(self.attributes) if self.attributes else self.num_classes
+
+    def conditions(self, labels):
+        """Labels of images as conditions of a flow.
+
+        Args:
+          labels: `Tensor` or array of classes, of shape `[n]`, or of attributes, of shape
+            `[n, len(attributes)]`.
+
+        Returns:
+          float32 `Tensor` of shape `[n, num_conditions]`: classes one-hot, attributes 0 or 1.
+
+        Raises:
+          ValueError: if there are no labels.
+        """
+        if self.num_conditions is None:
+            raise ValueError("`conditional` needs images with classes or attributes; these have none.")
+        return tf.cast(labels, tf.float32) if self.attributes else tf.one_hot(labels, self.num_classes)
 
 
 def arrays(train, test, num_levels=256, num_classes=None):
@@ -32,59 +65,7 @@ def arrays(train, test, num_levels=256, num_classes=None):
     return ImageData(
         train=tf.data.Dataset.from_tensor_slices(train),
         test=tf.data.Dataset.from_tensor_slices(test),
-        num_train=len(train[0]),
-        num_test=len(test[0]),
         event_shape=train[0].shape[1:],
         num_levels=num_levels,
         num_classes=num_classes,
     )
-
-
-def training_batches(data, batch_size, conditional=False, flip=False, seed=None):
-    """Endless batches of the training split, in a new order every time through it.
-
-    Args:
-      data: `ImageData`.
-      batch_size: Python `int`; every batch has this size.
-      conditional: Python `bool`, whether to give pairs of images and one-hot classes.
-      flip: Python `bool`, whether to mirror every other image at random.
-      seed: Python `int` or None.
-
-    Returns:
-      `tf.data.Dataset` of images, or of pairs of images and one-hot classes.
-
-    Raises:
-      ValueError: if the split has less than `batch_size` images, or no classes and
-        `conditional` is set.
-    """
-    if batch_size > data.num_train:
-        raise ValueError(
-            f"`batch_size` must be at most the {data.num_train} training images; got {batch_size}."
-        )
-    images = data.train.cache().shuffle(min(data.num_train, 50_000), seed=seed).repeat()
-    batches = _with_condition(images.batch(batch_size, drop_remainder=True), data, conditional)
-    if flip:
-        mirrored = _on_images(lambda x: tf.image.random_flip_left_right(x, seed=seed))
-        batches = batches.map(mirrored, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return batches.prefetch(tf.data.AUTOTUNE)
-
-
-def evaluation_batches(data, batch_size, conditional=False, num_images=None):
-    """Batches of the test split in its own order; the first `num_images`, by default all."""
-    images = data.test if num_images is None else data.test.take(num_images)
-    return _with_condition(images.batch(batch_size), data, conditional).prefetch(tf.data.AUTOTUNE)
-
-
-def _with_condition(batches, data, conditional):
-    if not conditional:
-        return batches.map(lambda images, classes: images)
-    if data.num_classes is None:
-        raise ValueError("`conditional` needs images with classes; these have none.")
-    return batches.map(lambda images, classes: (images, tf.one_hot(classes, data.num_classes)))
-
-
-def _on_images(function):
-    def apply(images, *condition):
-        return (function(images), *condition) if condition else function(images)
-
-    return apply

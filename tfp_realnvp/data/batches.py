@@ -1,0 +1,130 @@
+"""The batches that training and evaluation see of a data set of images."""
+
+import math
+
+import tensorflow as tf
+
+from tfp_realnvp.images import dequantize
+
+CACHED_BYTES = 4 * 2**30
+"""Data sets up to this size stay in memory once they have been read."""
+
+SHUFFLED = 20_000
+"""Images among which a data set that does not stay in memory is shuffled."""
+
+
+def training_batches(data, batch_size, conditional=False, flip=False, seed=None):
+    """Endless batches of the training split, in a new order every time through it.
+
+    Args:
+      data: `ImageData`.
+      batch_size: Python `int`; every batch has this size.
+      conditional: Python `bool`, whether to give pairs of images and conditions.
+      flip: Python `bool`, whether to mirror every other image at random.
+      seed: Python `int`, which gives the same batches each time, or None.
+
+    Returns:
+      `tf.data.Dataset` of images, uint8 of shape `[batch_size, *event_shape]`, or of pairs
+      of images and conditions, float32 of shape `[batch_size, num_conditions]`.
+
+    Raises:
+      ValueError: if the split has less than `batch_size` images, or no labels and
+        `conditional` is set.
+    """
+    if batch_size > data.num_train:
+        raise ValueError(
+            f"`batch_size` must be at most the {data.num_train} training images; got {batch_size}."
+        )
+    images, size = data.train, data.num_train
+    if not _are_larger(images, data) and size * math.prod(data.event_shape) <= CACHED_BYTES:
+        images = images.cache()
+    else:
+        size = min(size, SHUFFLED)
+    images = images.shuffle(size, seed=seed).repeat()
+    if _are_larger(images, data):
+        images = tf.data.Dataset.zip(images, _seeds(seed)).map(
+            lambda example, seed: (_window(example[0], data.event_shape, seed), *example[1:]),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+    batches = images.batch(batch_size, drop_remainder=True)
+    if flip:
+        batches = tf.data.Dataset.zip(batches, _seeds(seed)).map(
+            lambda batch, seed: (tf.image.stateless_random_flip_left_right(batch[0], seed), *batch[1:]),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+    return _with_conditions(batches, data, conditional).prefetch(tf.data.AUTOTUNE)
+
+
+def evaluation_batches(data, batch_size, conditional=False, num_images=None, split="test", noise_seed=None):
+    """Batches of a split in its own order, always the same ones.
+
+    Args:
+      data: `ImageData`.
+      batch_size: Python `int`; the last batch may be smaller.
+      conditional: Python `bool`, whether to give pairs of images and conditions.
+      num_images: Python `int`, how many of the first images, by default all.
+      split: `"test"` or `"train"`.
+      noise_seed: Python `int`, to dequantise each image with noise that depends on this seed
+        and on the number of the image; None to give the integers.
+
+    Returns:
+      `tf.data.Dataset` as `training_batches`; images are float32 with noise.
+
+    Raises:
+      ValueError: if the split is neither, or has no labels and `conditional` is set.
+    """
+    if split not in ("test", "train"):
+        raise ValueError(f"`split` must be 'test' or 'train'; got {split!r}.")
+    images = data.test if split == "test" else data.train
+    is_larger = _are_larger(images, data)
+
+    def prepared(number, example):
+        image, label = example
+        number = tf.cast(number, tf.int32)
+        if is_larger:
+            image = _window(image, data.event_shape, tf.stack([0, number]))
+        if noise_seed is not None:
+            image = dequantize(image, tf.stack([noise_seed, number]))
+        return image, label
+
+    images = images.take(-1 if num_images is None else num_images).enumerate()
+    batches = images.map(prepared, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size)
+    return _with_conditions(batches, data, conditional).prefetch(tf.data.AUTOTUNE)
+
+
+def first_images(data, num_images, split="test"):
+    """The first images of a split and, if it has labels, their conditions.
+
+    Args:
+      data: `ImageData`.
+      num_images: Python `int`, at most as many as there are.
+      split: `"test"` or `"train"`.
+
+    Returns:
+      uint8 array of shape `[n, *event_shape]`; float32 array of shape `[n, num_conditions]`,
+      or None.
+    """
+    has_labels = data.num_conditions is not None
+    batches = evaluation_batches(data, num_images, has_labels, num_images, split)
+    batch = next(batches.as_numpy_iterator())
+    return batch if has_labels else (batch, None)
+
+
+def _are_larger(images, data):
+    """Whether images are larger than an event, or of unknown size."""
+    return images.element_spec[0].shape != tf.TensorShape(data.event_shape)
+
+
+def _window(image, event_shape, seed):
+    return tf.image.stateless_random_crop(image, event_shape, seed)
+
+
+def _seeds(seed):
+    """Endless stateless seeds of shape `[2]`."""
+    return tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=False).batch(2)
+
+
+def _with_conditions(batches, data, conditional):
+    if conditional:
+        return batches.map(lambda images, labels: (images, data.conditions(labels)))
+    return batches.map(lambda images, labels: images)

@@ -1,0 +1,60 @@
+"""Images that are none of a data set: what does a model of it make of them?"""
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_realnvp.data import digits
+
+
+def elsewhere(data, num_images, seed=0):
+    """Images from elsewhere, of the shape and the levels of a data set's.
+
+    Args:
+      data: `ImageData`.
+      num_images: Python `int`, how many of each kind.
+      seed: Python `int`.
+
+    Returns:
+      Dictionary of uint8 arrays of shape `[num_images, *event_shape]` by what they show:
+      uniform noise, a single colour, windows of the photographs that come with
+      scikit-learn, and its handwritten digits (fewer than asked for if there are not as many).
+    """
+    random = np.random.default_rng(seed)
+    *sides, channels = data.event_shape
+    shape = (num_images, *data.event_shape)
+    return {
+        "noise": random.integers(0, data.num_levels, shape).astype(np.uint8),
+        "single colour": np.broadcast_to(
+            random.integers(0, data.num_levels, (num_images, 1, 1, channels)), shape
+        ).astype(np.uint8),
+        "photographs": _levels(_windows(random, num_images, sides), channels, data.num_levels),
+        "handwritten digits": _levels(_digits(num_images, sides), channels, data.num_levels),
+    }
+
+
+def _windows(random, num_images, sides):
+    """Random windows of two photographs, of 427 x 640 and halved, with values in [0, 1]."""
+    from sklearn.datasets import load_sample_images
+
+    size = np.ceil(max(0.5, *(np.array(sides) / (427, 640))) * np.array([427, 640])).astype(int)
+    photographs = tf.image.resize(np.stack(load_sample_images().images) / 255.0, size, antialias=True)
+    tops, lefts = (random.integers(0, s - side + 1, num_images) for s, side in zip(size, sides, strict=True))
+    return np.stack(
+        [
+            photographs[i % 2, top : top + sides[0], left : left + sides[1]]
+            for i, (top, left) in enumerate(zip(tops, lefts, strict=True))
+        ]
+    )
+
+
+def _digits(num_images, sides):
+    images = digits.load().test.take(num_images).map(lambda image, label: image)
+    images = np.stack(list(images.as_numpy_iterator())) / 16.0
+    return np.asarray(tf.image.resize(images, sides, method="nearest"))
+
+
+def _levels(images, channels, num_levels):
+    """Values in [0, 1] as integers, in grey where the number of channels is another."""
+    if images.shape[-1] != channels:
+        images = np.repeat(images.mean(axis=-1, keepdims=True), channels, axis=-1)
+    return np.clip(np.floor(images * num_levels), 0, num_levels - 1).astype(np.uint8)
