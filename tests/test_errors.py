@@ -213,15 +213,18 @@ CASES = {
     "FlowModel.sample.n, float": (lambda: model().sample(2.5), TypeError, "`n` must be an integer.*got 2.5"),
     "FlowModel.sample.seed": (lambda: model().sample(2, seed=0.5), TypeError, "`seed` must be.*got 0.5"),
     "FlowModel.sample.temperature": (lambda: model().sample(2, temperature=-1.0), ValueError, "`temperature`.*least 0; got -1"),
+    "FlowModel.sample.batch_size": (lambda: model().sample(2, batch_size=0), ValueError, "`batch_size`.*least 1; got 0"),
     "FlowModel.sample.conditional_input": (
         lambda: model().sample(3, conditional_input=x), ValueError, "nothing in `bijector` takes a condition",
     ),
     "FlowModel.sample.conditional_input, none": (lambda: conditional_model().sample(3), ValueError, "needs a `conditional_input`"),
     "FlowModel.encode.events": (lambda: model().encode(x[:, :3]), ValueError, r"`events` must be of shape \[batch, \*\(4,\)\]"),
     "FlowModel.encode.events, bools": (lambda: model().encode(x > 0), TypeError, "`events` must be.*got dtype bool"),
+    "FlowModel.encode.batch_size": (lambda: model().encode(x, batch_size="2"), TypeError, "`batch_size` must be an integer.*'2'"),
     "FlowModel.encode.conditional_input": (
         lambda: conditional_model().encode(x, conditional_input=np.zeros((3, 2), np.float32)), ValueError, r"\[..., 3\], got \(3, 2\)",
     ),
+    "FlowModel.decode.batch_size": (lambda: model().decode(x, batch_size=2.0), TypeError, "`batch_size` must be an integer.*got 2.0"),
     "FlowModel.decode.latents": (lambda: model().decode(x[:, :3]), ValueError, "`latents` must be of shape"),
     "FlowModel.decode.conditional_input": (lambda: conditional_model().decode(x), ValueError, "needs a `conditional_input`"),
     "FlowModel.recalibrate.x": (lambda: model(tfb.Scale(2.0)).recalibrate(x), ValueError, "nothing to recalibrate"),

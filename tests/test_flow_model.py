@@ -324,3 +324,20 @@ def test_a_vector_flow():
     history = model.fit(x.astype(np.float32), epochs=8, batch_size=128, verbose=0).history
     gaussian = 0.5 * np.linalg.slogdet(np.cov(x.T))[1] + 1 + np.log(2 * np.pi)
     assert history["loss"][-1] < gaussian - 0.3
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 100])
+@pytest.mark.parametrize("single", [False, True])
+def test_events_in_batches(batch_size, single):
+    """As all at once, with a condition for each or with a single one for all."""
+    flow = rnvp.RealNVP((4,), conditional_event_shape=(3,), num_couplings=2, hidden_units=(4,))
+    model = rnvp.FlowModel(tfd.TransformedDistribution(tfd.Sample(tfd.Normal(0.0, 1.0), [4]), flow))
+    for v in model.trainable_variables:
+        v.assign_add(0.1 * np.random.default_rng(0).normal(size=v.shape))
+    x = np.random.default_rng(1).normal(size=(7, 4)).astype(np.float32)
+    condition = np.eye(3, dtype=np.float32)[[0, 1, 2, 0, 1, 2, 0]]
+    condition = condition[1] if single else condition
+    for method in (model.encode, model.decode):
+        np.testing.assert_allclose(method(x, condition, batch_size), method(x, condition), atol=1e-6)
+    samples = (model.sample(7, 5, conditional_input=condition, batch_size=b) for b in (batch_size, None))
+    np.testing.assert_allclose(*samples, atol=1e-6)

@@ -8,9 +8,11 @@ from tfp_realnvp.arguments import check_bool, check_integer, check_number, check
 from tfp_realnvp.bijectors import bijector_kwargs
 from tfp_realnvp.bijectors.call_arguments import takes_condition
 from tfp_realnvp.bijectors.layer_variables import LayerVariables
+from tfp_realnvp.events import check_has_batch, condition_shapes, of_shape
 from tfp_realnvp.fingerprint import Fingerprint
 from tfp_realnvp.flow_layers import built_layers
 from tfp_realnvp.images import add_noise, bits_per_dim, dequantize, stateless_seed
+from tfp_realnvp.in_batches import in_batches
 from tfp_realnvp.keras_inputs import inputs, keeps_weights
 from tfp_realnvp.networks.coupling_network import WEIGHT_SCALES, CouplingNetwork
 from tfp_realnvp.recalibration import recalibrate
@@ -92,7 +94,7 @@ class FlowModel(keras.Model):
 
     def _build_with_known_shapes(self):
         """Tells Keras the shapes of the inputs, for `export`, unless a condition's is not known."""
-        events, conditions = (None, *self.distribution.event_shape), self._condition_shapes()
+        events, conditions = (None, *self.distribution.event_shape), condition_shapes(self.distribution)
         if conditions:
             self.build((events, (None, *conditions[0])))
         elif takes_condition(self.distribution.bijector):
@@ -144,24 +146,11 @@ class FlowModel(keras.Model):
         check_training(training)
         events, condition = inputs if isinstance(inputs, (tuple, list)) else (inputs, None)
         kwargs = bijector_kwargs(self.distribution.bijector, conditional_input=condition)
-        self._check_has_batch(_tensor(condition))
+        check_has_batch(condition, self.distribution)
         return self.distribution.log_prob(self._continuous(events, training), bijector_kwargs=kwargs)
 
-    def _check_has_batch(self, condition):
-        """Of one condition for each event, as Keras has them; elsewhere a single one broadcasts."""
-        for shape in self._condition_shapes():
-            if condition is not None and condition.shape.rank != 1 + shape.rank:
-                raise ValueError(
-                    f"Conditions must be of shape [batch, {', '.join(map(str, shape))}], classes one-hot; "
-                    f"got {condition.shape}."
-                )
-
-    def _condition_shapes(self):
-        shapes = (getattr(m, "conditional_event_shape", None) for m in self.distribution.submodules)
-        return [shape for shape in shapes if shape is not None]
-
     def _continuous(self, events, training=False):
-        events = _of_shape(events, self.distribution.event_shape, "events")
+        events = of_shape(events, self.distribution.event_shape, "events")
         dtype = self.distribution.dtype
         if not events.dtype.is_integer:
             return tf.cast(events, dtype)
@@ -178,7 +167,7 @@ class FlowModel(keras.Model):
 
         return tf.function(apply, reduce_retracing=True, autograph=False)  # Errors are as they are raised.
 
-    def sample(self, n, seed=None, temperature=1.0, conditional_input=None):
+    def sample(self, n, seed=None, temperature=1.0, conditional_input=None, batch_size=None):
         """Draws events.
 
         Args:
@@ -189,6 +178,7 @@ class FlowModel(keras.Model):
             below 1 samples are more typical and less diverse.
           conditional_input: `Tensor` of conditions that broadcasts against `n`, for a
             conditional flow.
+          batch_size: Python `int`, events that are decoded at a time; all by default.
 
         Returns:
           `Tensor` of shape `[n, *event_shape]`. Pixel values may lie in the logit's margin,
@@ -196,7 +186,7 @@ class FlowModel(keras.Model):
 
         Raises:
           TypeError: if `n`, `seed` or `temperature` is of the wrong type.
-          ValueError: if `n` or `temperature` is negative.
+          ValueError: if `n` or `temperature` is negative, or `batch_size` less than 1.
         """
         for side in () if tf.is_tensor(n) else np.ravel(n).tolist():
             check_integer(side, "n", least=0)
@@ -206,33 +196,46 @@ class FlowModel(keras.Model):
         if temperature != 1:
             mean = base.mean()
             z = mean + temperature * (z - mean)
-        return self.decode(z, conditional_input)
+        return self.decode(z, conditional_input, batch_size)
 
-    def encode(self, events, conditional_input=None):
+    def encode(self, events, conditional_input=None, batch_size=None):
         """Latents of events: the paper's f.
 
         Args:
           events: `Tensor` of shape `[batch, *event_shape]`; integers are dequantised with
             the fixed noise.
           conditional_input: `Tensor` of conditions, for a conditional flow.
+          batch_size: Python `int`, events that are encoded at a time; all by default.
 
         Returns:
           `Tensor` of latents, of the shape of the base distribution's events.
         """
-        return self._inverse(self._continuous(events), _tensor(conditional_input))
+        return self._in_batches(self._inverse, self._continuous(events), conditional_input, batch_size)
 
-    def decode(self, latents, conditional_input=None):
+    def decode(self, latents, conditional_input=None, batch_size=None):
         """Events of latents: the paper's g, the inverse of `encode`.
 
         Args:
           latents: `Tensor` as `encode` returns it.
           conditional_input: `Tensor` of conditions, for a conditional flow.
+          batch_size: Python `int`, latents that are decoded at a time; all by default.
 
         Returns:
           `Tensor` of events.
         """
-        latents = _of_shape(latents, self.distribution.distribution.event_shape, "latents")
-        return self._forward(tf.cast(latents, self.distribution.dtype), _tensor(conditional_input))
+        latents = of_shape(latents, self.distribution.distribution.event_shape, "latents")
+        latents = tf.cast(latents, self.distribution.dtype)
+        return self._in_batches(self._forward, latents, conditional_input, batch_size)
+
+    def _in_batches(self, method, value, condition, batch_size):
+        condition = None if condition is None else tf.convert_to_tensor(condition)
+        if batch_size is None:
+            return method(value, condition)
+        check_integer(batch_size, "batch_size", least=1)
+        for shape in condition_shapes(self.distribution):
+            if condition is not None and condition.shape.rank == shape.rank:  # A single one.
+                condition = tf.broadcast_to(condition, [value.shape[0], *shape])
+        return in_batches(method, value, condition, batch_size)
 
     def recalibrate(self, x, condition=None, batch_size=32, steps=None):
         """Sets the moving statistics of all batch norms to those of a data set.
@@ -340,17 +343,3 @@ class FlowModel(keras.Model):
 def negative_log_density(y_true, y_pred):
     """The loss of an event, given its log-density as `y_pred`."""
     return -y_pred
-
-
-def _of_shape(value, event_shape, name):
-    """`value` as a `Tensor`, if it ends in `event_shape`."""
-    value = tf.convert_to_tensor(value)
-    if not (value.dtype.is_floating or value.dtype.is_integer):
-        raise TypeError(f"`{name}` must be floats or integers; got dtype {value.dtype.name}.")
-    if not value.shape[-event_shape.rank :].is_compatible_with(event_shape):
-        raise ValueError(f"`{name}` must be of shape [batch, *{tuple(event_shape)}]; got {value.shape}.")
-    return value
-
-
-def _tensor(value):
-    return None if value is None else tf.convert_to_tensor(value)

@@ -1,0 +1,32 @@
+"""Shapes of events and conditions, as a distribution needs them."""
+
+import tensorflow as tf
+
+
+def of_shape(value, event_shape, name):
+    """`value` as a `Tensor`, if it ends in `event_shape`."""
+    value = tf.convert_to_tensor(value)
+    if not (value.dtype.is_floating or value.dtype.is_integer):
+        raise TypeError(f"`{name}` must be floats or integers; got dtype {value.dtype.name}.")
+    if not value.shape[-event_shape.rank :].is_compatible_with(event_shape):
+        raise ValueError(f"`{name}` must be of shape [batch, *{tuple(event_shape)}]; got {value.shape}.")
+    return value
+
+
+def condition_shapes(distribution):
+    """The shapes of single conditions that the bijectors of a distribution need."""
+    shapes = (getattr(m, "conditional_event_shape", None) for m in distribution.submodules)
+    return [shape for shape in shapes if shape is not None]
+
+
+def check_has_batch(condition, distribution):
+    """Raises unless there is one condition for each event, as Keras has them."""
+    if condition is None:
+        return
+    given = tf.convert_to_tensor(condition).shape
+    for shape in condition_shapes(distribution):
+        if given.rank != 1 + shape.rank:
+            raise ValueError(
+                f"Conditions must be of shape [batch, {', '.join(map(str, shape))}], classes one-hot; "
+                f"got {given}."
+            )

@@ -1,0 +1,22 @@
+"""A function of many events, some at a time."""
+
+import tensorflow as tf
+
+
+def in_batches(function, value, condition, batch_size):
+    """`function(value, condition)`, `batch_size` rows at a time.
+
+    Args:
+      function: Function of a `Tensor` of rows and their conditions, row by row.
+      value: `Tensor`.
+      condition: `Tensor` with a row for each of `value`, or None.
+      batch_size: Python `int`, or None for all at once.
+
+    Returns:
+      `Tensor`, the results one after the other.
+    """
+    if batch_size is None or value.shape[0] <= batch_size:
+        return function(value, condition)
+    starts = range(0, value.shape[0], batch_size)
+    parts = (slice(start, start + batch_size) for start in starts)
+    return tf.concat([function(value[p], condition if condition is None else condition[p]) for p in parts], 0)
