@@ -1,0 +1,130 @@
+"""What a training run is made of: a record that can be kept and rebuilds its model."""
+
+import dataclasses
+import json
+import pathlib
+
+import keras
+
+from tfp_realnvp.data import load
+from tfp_realnvp.flow_model import FlowModel
+from tfp_realnvp.images import image_distribution
+from tfp_realnvp.real_nvp import RealNVP
+from tfp_realnvp.whole_file import whole_file
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A data set, a model of it and how to train it.
+
+    The defaults are those of the authors' released code (`real_nvp_multiscale_dataset.py`
+    and its README) where nothing else is said.
+    """
+
+    dataset: str = "digits"
+    num_scales: int | None = None  # Until the last scale is 4 x 4; paper, section 4.1.
+    num_residual_blocks: int = 4  # Paper, section 4.1, for 32 x 32 images.
+    base_filters: int = 32  # Paper, section 4.1, for 32 x 32 images.
+    use_batch_norm: bool = True
+    use_running_average: bool = False  # Appendix E's batch norm; off in the released code.
+    batch_norm_momentum: float = 0.9
+    conditional: bool = False  # Classes, one-hot, or attributes of an image as its condition.
+    flip: bool = False  # Mirror training images at random.
+    batch_size: int = 64  # Paper, section 4.1.
+    epochs: int = 10
+    steps_per_epoch: int | None = None  # Once through the training split.
+    learning_rate: float = 1e-3  # Adam's default, paper, section 4.1.
+    cosine_decay: bool = False
+    weight_averaging: bool = False
+    l2: float = 5e-5  # On weight scales; paper, section 4.1.
+    clip_norm: float = 100.0
+    dtype_policy: str = "float32"  # Of the networks, in training.
+    recalibration_steps: int = 0  # Batches of `FlowModel.recalibrate` after training.
+    temperature: float = 1.0  # Of the samples that are drawn.
+    paper_bits_per_dim: float | None = None  # Table 1; on CIFAR-10's test split, else validation.
+    paper_train_bits_per_dim: float | None = None  # Table 1, in parentheses there.
+
+    def for_images(self, images, seed=None, data_dir=None, image_size=None):
+        """The configuration of a run on `images`.
+
+        Args:
+          images: `ImageData`.
+          seed: Python `int`, of weights, order and noise, or None.
+          data_dir, image_size: What `images` were loaded with.
+
+        Returns:
+          `Configuration`.
+
+        Raises:
+          ValueError: if it is conditional, and the images have no labels.
+        """
+        if self.conditional and images.num_conditions is None:
+            raise ValueError("`conditional` needs images with classes or attributes; these have none.")
+        steps = self.steps_per_epoch or max(1, images.num_train // self.batch_size)
+        return Configuration(
+            **{**dataclasses.asdict(self), "steps_per_epoch": steps},
+            event_shape=tuple(images.event_shape),
+            num_levels=images.num_levels,
+            num_conditions=images.num_conditions if self.conditional else None,
+            seed=seed,
+            data_dir=data_dir,
+            image_size=image_size,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Configuration(Preset):
+    """A `Preset` for given images."""
+
+    event_shape: tuple
+    num_levels: int
+    num_conditions: int | None
+    seed: int | None = None
+    data_dir: str | None = None
+    image_size: int | None = None
+
+    def build(self):
+        """The model, compiled, with new weights."""
+        flow = RealNVP(
+            self.event_shape,
+            num_scales=self.num_scales,
+            num_residual_blocks=self.num_residual_blocks,
+            base_filters=self.base_filters,
+            use_batch_norm=self.use_batch_norm,
+            use_running_average=self.use_running_average,
+            batch_norm_momentum=self.batch_norm_momentum,
+            conditional_event_shape=(self.num_conditions,) if self.conditional else None,
+            dtype_policy=self.dtype_policy,
+        )
+        model = FlowModel(image_distribution(flow, self.num_levels), l2=self.l2, seed=self.seed)
+        learning_rate = self.learning_rate
+        if self.cosine_decay:
+            steps = self.epochs * self.steps_per_epoch
+            learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+        averaging = {"use_ema": True, "ema_momentum": 0.99} if self.weight_averaging else {}
+        model.compile(keras.optimizers.Adam(learning_rate, global_clipnorm=self.clip_norm, **averaging))
+        return model
+
+    def images(self, data_dir=None):
+        """The images as `ImageData`; they are where they were, or in `data_dir`."""
+        return load(self.dataset, data_dir or self.data_dir, self.image_size)
+
+    def write(self, path):
+        """Writes the record to a JSON file."""
+        with whole_file(path) as partial:
+            pathlib.Path(partial).write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def read(cls, path):
+        """The record in a JSON file that `write` wrote.
+
+        Raises:
+          FileNotFoundError: if there is none.
+          ValueError: if a name in it is missing or unknown.
+        """
+        record = json.loads(pathlib.Path(path).read_text())
+        names = {field.name for field in dataclasses.fields(cls)}
+        for kind, those in (("lacks", names - record.keys()), ("has unknown", record.keys() - names)):
+            if those:
+                raise ValueError(f"`{path}` is no configuration of this version: it {kind} {sorted(those)}.")
+        return cls(**{**record, "event_shape": tuple(record["event_shape"])})

@@ -1,0 +1,73 @@
+"""The folder of a training run: what is in it under which name."""
+
+import csv
+import json
+import pathlib
+
+import keras
+
+from tfp_realnvp.configuration import Configuration
+from tfp_realnvp.whole_file import whole_file
+
+
+class RunFolder:
+    """A folder with `config.json`, `model.keras`, `history.csv` and `results.json`.
+
+    Args:
+      path: Its name.
+
+    Attributes:
+      path: `pathlib.Path` of the folder.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.config_path = self.path / "config.json"
+        self.model_path = self.path / "model.keras"
+        self.history_path = self.path / "history.csv"
+        self.results_path = self.path / "results.json"
+        self.tensorboard_path = self.path / "tensorboard"
+        self.samples_path = self.path / "samples"
+        self.figures_path = self.path / "figures"
+
+    def configuration(self):
+        """The `Configuration` of the run.
+
+        Raises:
+          FileNotFoundError: if this is no folder of a run.
+          ValueError: if it was written by another version.
+        """
+        if not self.config_path.exists():
+            raise FileNotFoundError(
+                f"`run` must be the folder of a training run; got {self.path}, without config.json."
+            )
+        return Configuration.read(self.config_path)
+
+    def model(self):
+        """The trained `FlowModel`.
+
+        Raises:
+          FileNotFoundError: if training has not ended yet.
+        """
+        if not self.model_path.exists():
+            raise FileNotFoundError(
+                f"`run` must be a run that has ended; {self.path} is without model.keras."
+            )
+        return keras.models.load_model(self.model_path)
+
+    def history(self):
+        """Dictionary of lists, a number an epoch, by the names of `history.csv`; empty without one."""
+        if not self.history_path.exists():
+            return {}
+        with self.history_path.open() as file:
+            rows = list(csv.DictReader(file))
+        return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
+
+    def results(self):
+        """Dictionary of what has been measured, by name."""
+        return json.loads(self.results_path.read_text()) if self.results_path.exists() else {}
+
+    def add_results(self, **results):
+        """Adds to `results.json`, in the place of what had these names."""
+        with whole_file(self.results_path) as partial:
+            pathlib.Path(partial).write_text(json.dumps({**self.results(), **results}, indent=2) + "\n")
