@@ -11,7 +11,9 @@ from absl import app, flags
 from sklearn.svm import SVC
 
 import tfp_realnvp as rnvp
-from tfp_realnvp import data, figures
+from tfp_realnvp import data
+from tfp_realnvp.evaluation import log_prob_of_conditions
+from tfp_realnvp.image_grid import save_image_grid
 from tfp_realnvp.presets import PRESETS
 
 flags.DEFINE_integer("epochs", 10, "Epochs to train.", lower_bound=1)
@@ -40,7 +42,7 @@ def main(argv):
         base_filters=FLAGS.base_filters,
         learning_rate=FLAGS.learning_rate,
     )
-    model = config.build(images, FLAGS.seed)
+    model = config.for_images(images, FLAGS.seed).build()
     model.fit(
         data.training_batches(images, FLAGS.batch_size, conditional=True, seed=FLAGS.seed),
         epochs=FLAGS.epochs,
@@ -50,18 +52,17 @@ def main(argv):
         verbose=2,
     )
 
-    train_x, train_y = arrays(images.train, images.num_train)
-    test_x, test_y = arrays(images.test, images.num_test)
+    train_x, train_y = with_classes(images, images.num_train, "train")
+    test_x, test_y = with_classes(images, images.num_test, "test")
     one_hot = np.eye(images.num_classes, dtype=np.float32)
-    log_prob = np.stack([log_density(model, test_x, condition) for condition in one_hot], axis=-1)
+    log_prob = log_prob_of_conditions(model, test_x, one_hot)
     bits = rnvp.bits_per_dim(log_prob[np.arange(len(test_y)), test_y], images.event_shape)
     print(f"Test bits/dim: {bits.mean():.3f} +- {bits.std(ddof=1) / len(bits) ** 0.5:.3f}")
 
     classes = np.tile(np.arange(images.num_classes), FLAGS.num_samples)
     samples = model.sample(len(classes), FLAGS.seed, FLAGS.temperature, conditional_input=one_hot[classes])
-    figures.save_image_grid(
-        FLAGS.out, samples[: FLAGS.rows * images.num_classes], images.num_classes, images.num_levels
-    )
+    rows = np.reshape(samples, [FLAGS.num_samples, images.num_classes, *images.event_shape])
+    save_image_grid(FLAGS.out, rows[: FLAGS.rows], images.num_levels)
     reader = SVC(gamma=1e-3).fit(train_x.reshape(len(train_x), -1), train_y)
     pixels = np.clip(np.floor(samples), 0, images.num_levels - 1)
     real, drawn = (
@@ -75,14 +76,10 @@ def main(argv):
     print(f"The picture is {FLAGS.out}.")
 
 
-def arrays(split, num_images):
+def with_classes(images, num_images, split):
     """Images and classes of a split, as two arrays."""
-    return (part.numpy() for part in split.batch(num_images).get_single_element())
-
-
-def log_density(model, x, condition):
-    """Log-density of each image under one and the same condition."""
-    return model.predict((x, np.tile(condition, (len(x), 1))), verbose=0)
+    x, conditions = data.first_images(images, num_images, split)
+    return x, conditions.argmax(axis=-1)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,6 @@ python examples/train_cifar.py --preset=cifar10 --out=runs/cifar10
 """
 
 import dataclasses
-import json
-import pathlib
 import time
 
 import keras
@@ -15,7 +13,11 @@ from absl import app, flags
 
 import tfp_realnvp as rnvp
 from tfp_realnvp import callbacks, data, figures
-from tfp_realnvp.presets import PRESETS, Preset
+from tfp_realnvp.configuration import Preset
+from tfp_realnvp.evaluation import Estimate
+from tfp_realnvp.image_grid import save_image_grid
+from tfp_realnvp.presets import PRESETS
+from tfp_realnvp.run_folder import RunFolder
 
 flags.DEFINE_enum("preset", None, sorted(PRESETS), "Configuration to start from; other flags override it.")
 flags.DEFINE_enum("dataset", None, data.DATASETS, "Images to train on; digits by default.")
@@ -25,7 +27,11 @@ flags.DEFINE_integer("num_scales", None, "Scales; until 4 x 4 pixels by default.
 flags.DEFINE_integer("num_residual_blocks", None, "Residual blocks of each network.", lower_bound=0)
 flags.DEFINE_integer("base_filters", None, "Channels of the first scale's networks.", lower_bound=1)
 flags.DEFINE_bool("use_batch_norm", None, "Batch norm in the networks and after couplings.")
-flags.DEFINE_bool("conditional", None, "Condition on the classes of the images.")
+flags.DEFINE_bool("use_running_average", None, "The variant of batch norm of the paper's appendix E.")
+flags.DEFINE_float(
+    "batch_norm_momentum", None, "Of batch norm after couplings.", lower_bound=0, upper_bound=0.9999
+)
+flags.DEFINE_bool("conditional", None, "Condition on the classes or attributes of the images.")
 flags.DEFINE_bool("flip", None, "Mirror training images at random.")
 flags.DEFINE_integer("batch_size", None, "Images in a batch.", lower_bound=1)
 flags.DEFINE_integer("epochs", None, "Epochs, each ended by an evaluation.", lower_bound=1)
@@ -47,6 +53,7 @@ flags.DEFINE_float("temperature", None, "Of the samples drawn.", lower_bound=0)
 flags.DEFINE_float("max_minutes", None, "End training after so many minutes.", lower_bound=0)
 flags.DEFINE_integer("num_validation", 1024, "Test images in each epoch's evaluation.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Of weights, order and noise.")
+flags.DEFINE_integer("sample_every", 1, "Epochs between two pictures of samples.", lower_bound=1)
 flags.DEFINE_string("out", "runs/train_cifar", "Folder for the results.")
 FLAGS = flags.FLAGS
 
@@ -55,56 +62,68 @@ def main(argv):
     if argv[1:]:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
     start = time.monotonic()
-    given = {f.name: FLAGS[f.name].value for f in dataclasses.fields(Preset)}
+    given = {f.name: FLAGS[f.name].value for f in dataclasses.fields(Preset) if f.name in FLAGS}
     given = {name: value for name, value in given.items() if value is not None}
-    config = dataclasses.replace(PRESETS[FLAGS.preset] if FLAGS.preset else Preset(), **given)
+    preset = dataclasses.replace(PRESETS[FLAGS.preset] if FLAGS.preset else Preset(), **given)
     keras.utils.set_random_seed(FLAGS.seed)
-    images = data.load(config.dataset, FLAGS.data_dir, FLAGS.image_size)
-    model = config.build(images, FLAGS.seed)
+    images = data.load(preset.dataset, FLAGS.data_dir, FLAGS.image_size)
+    config = preset.for_images(images, FLAGS.seed, FLAGS.data_dir, FLAGS.image_size)
+    model = config.build()
     train = data.training_batches(images, config.batch_size, config.conditional, config.flip, FLAGS.seed)
     test = data.evaluation_batches(images, config.batch_size, config.conditional)
     validation = data.evaluation_batches(images, config.batch_size, config.conditional, FLAGS.num_validation)
 
-    out = pathlib.Path(FLAGS.out)
-    out.mkdir(parents=True, exist_ok=True)
-    record = {**dataclasses.asdict(config), "seed": FLAGS.seed, "event_shape": images.event_shape}
-    (out / "config.json").write_text(json.dumps(record, indent=2) + "\n")
+    run = RunFolder(FLAGS.out)
+    run.path.mkdir(parents=True, exist_ok=True)
+    config.write(run.config_path)
+    drawn = {"rows": 8, **columns(config, images), "temperature": config.temperature, "seed": FLAGS.seed}
     model.fit(
         train,
         epochs=config.epochs,
-        steps_per_epoch=config.steps(images),
+        steps_per_epoch=config.steps_per_epoch,
         validation_data=validation,
         shuffle=False,  # `train` is shuffled.
         callbacks=[
-            *([keras.callbacks.SwapEMAWeights()] if config.weight_averaging else []),
-            callbacks.EpochCSV(out / "history.csv"),
-            keras.callbacks.TensorBoard(out / "tensorboard"),
+            # Swapped at the end of an epoch, so that the callbacks below see averages.
+            *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if config.weight_averaging else []),
+            callbacks.EpochCSV(run.history_path),
+            keras.callbacks.TensorBoard(run.tensorboard_path),
+            callbacks.SampleGrid(
+                run.samples_path,
+                FLAGS.sample_every,
+                config.num_levels,
+                log_dir=run.tensorboard_path / "samples",
+                **drawn,
+            ),
             keras.callbacks.TerminateOnNaN(),
             *([callbacks.StopAfter(FLAGS.max_minutes)] if FLAGS.max_minutes is not None else []),
         ],
     )
-    model.save(out / "model.keras")
+    model.save(run.model_path)
     if config.recalibration_steps and config.use_batch_norm:
         model.recalibrate(train, steps=config.recalibration_steps)
-        model.save(out / "model.keras")
+        model.save(run.model_path)
 
-    bits = rnvp.bits_per_dim(model.predict(test), images.event_shape)
-    results = {
-        "bits_per_dim": float(bits.mean()),
-        "bits_per_dim_standard_error": float(bits.std(ddof=1) / len(bits) ** 0.5),
-        "num_test_images": len(bits),
-        "steps": int(model.optimizer.iterations.numpy()),
-        "minutes": (time.monotonic() - start) / 60,
-    }
-    (out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-    columns, rows = images.num_classes if config.conditional else 10, 8
-    classes = np.tile(np.eye(columns, dtype=np.float32), (rows, 1)) if config.conditional else None
-    samples = model.sample(rows * columns, FLAGS.seed, config.temperature, conditional_input=classes)
-    figures.save_image_grid(out / "samples.png", samples, columns, images.num_levels)
-    print(
-        f"Test bits/dim {results['bits_per_dim']:.3f} +- {results['bits_per_dim_standard_error']:.3f} "
-        f"({len(bits)} images); results are in {out}."
+    bits = Estimate.of(rnvp.bits_per_dim(model.predict(test), config.event_shape))
+    run.add_results(
+        bits_per_dim=bits.mean,
+        bits_per_dim_standard_error=bits.standard_error,
+        num_test_images=images.num_test,
+        steps=int(model.optimizer.iterations.numpy()),
+        minutes=(time.monotonic() - start) / 60,
     )
+    save_image_grid(run.path / "samples.png", figures.samples(model, **drawn).images, config.num_levels)
+    print(f"Test bits/dim {bits} ({images.num_test} images); results are in {run.path}.")
+
+
+def columns(config, images):
+    """A column for each class, or with the attributes of a test image; else just eight."""
+    if not config.conditional:
+        return {"columns": 8}
+    if images.attributes is None:
+        return {"columns": config.num_conditions, "conditional_input": np.eye(config.num_conditions)}
+    _, conditions = data.first_images(images, 8)
+    return {"columns": 8, "conditional_input": conditions}
 
 
 if __name__ == "__main__":

@@ -6,9 +6,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_models import KINDS, assert_equal, images, values, weights
+from tiny_models import KINDS, assert_equal, image_model, images, values, weights
 
 import tfp_realnvp as rnvp
+from tfp_realnvp.callbacks import SampleGrid
+from tfp_realnvp.image_grid import image_grid
 
 SIZE, BATCH = 20, 8
 vector = KINDS["vector"]
@@ -222,6 +224,42 @@ def test_tensor_board_gets_scalars_and_a_histogram_of_every_weight(tmp_path):
         assert first[:, 2].sum() == last[:, 2].sum() == np.prod(v.shape)  # Counts of the buckets.
         lowest, highest = last[0, 0], last[-1, 1]
         assert lowest == pytest.approx(np.min(v), abs=1e-6) and highest == pytest.approx(np.max(v), abs=1e-6)
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_sample_grid_draws_every_n_epochs(conditional, tmp_path):
+    model = image_model(conditional_event_shape=(3,) if conditional else None)
+    model.compile(keras.optimizers.Adam(1e-2))
+    condition = np.eye(3, dtype=np.float32)
+    drawn = {"rows": 2, "columns": 3, "temperature": 0.5, "seed": 4}
+    drawn |= {"conditional_input": condition} if conditional else {}
+    grid = SampleGrid(tmp_path / "samples", 2, num_levels=16, log_dir=tmp_path / "log", **drawn)
+    classes = {"y": condition[np.arange(SIZE) % 3]} if conditional else {}
+    model.fit(images(SIZE), **classes, batch_size=BATCH, epochs=5, verbose=0, callbacks=[grid])
+    names = sorted(path.name for path in (tmp_path / "samples").iterdir())
+    assert names == ["epoch_0002.png", "epoch_0004.png"]
+    pictures = [keras.utils.img_to_array(keras.utils.load_img(tmp_path / "samples" / n)) for n in names]
+    assert np.any(pictures[0] != pictures[1])  # The same latents, other weights.
+    (path,) = (tmp_path / "log").glob("events*")
+    logged = [
+        (event.step, tf.io.decode_png(tf.make_ndarray(value.tensor)[2]).numpy())
+        for event in tf.compat.v1.train.summary_iterator(str(path))
+        for value in event.summary.value
+    ]
+    assert [step for step, _ in logged] == [1, 3]
+    factor = pictures[1].shape[1] // logged[1][1].shape[1]
+    np.testing.assert_allclose(pictures[1][::factor, ::factor], logged[1][1], atol=1)
+
+
+def test_sample_grid_shows_what_the_model_draws(tmp_path):
+    model = image_model()
+    model.compile(keras.optimizers.Adam(1e-2))
+    grid = SampleGrid(tmp_path, num_levels=16, rows=1, columns=3, seed=7)
+    model.fit(images(SIZE), verbose=0, callbacks=[grid])
+    expected = image_grid(model.sample(3, seed=7)[None], num_levels=16)
+    picture = keras.utils.img_to_array(keras.utils.load_img(tmp_path / "epoch_0001.png")) / 255
+    factor = picture.shape[1] // expected.shape[1]
+    np.testing.assert_allclose(picture[::factor, ::factor], expected, atol=0.003)
 
 
 def test_lambda_callback_sees_what_history_keeps():

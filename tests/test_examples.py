@@ -1,5 +1,6 @@
-"""The smaller examples, by their command lines."""
+"""The examples, by their command lines."""
 
+import json
 import pathlib
 import re
 import subprocess
@@ -13,11 +14,24 @@ EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 NUMBER = r"(-?\d+\.?\d*)"
 
 
-def run(script, *flags):
-    """What the script prints, if it succeeds."""
-    process = subprocess.run([sys.executable, str(EXAMPLES / script), *flags], capture_output=True, text=True)
+def run(script, *flags, mock=False):
+    """What the script prints, if it succeeds; with mock images where they are of TFDS."""
+    start = [str(EXAMPLES / script)]
+    if mock:
+        start = ["-c", MOCKED, *start]
+    process = subprocess.run([sys.executable, *start, *flags], capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
     return process.stdout
+
+
+MOCKED = f"""
+import runpy, sys
+sys.path.insert(0, {str(pathlib.Path(__file__).parent)!r})
+from mock_images import mocked
+sys.argv = sys.argv[1:]
+with mocked(num_train=80, num_test=20):
+    runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 def numbers(printed, pattern):
@@ -127,9 +141,171 @@ def test_mixed_precision():
     assert min(full[4], mixed[4]) > 0
 
 
+TINY = (
+    "--num_scales=2",
+    "--num_residual_blocks=1",
+    "--base_filters=8",
+    "--steps_per_epoch=2",
+    "--epochs=1",
+)
+ALL_FIGURES = (
+    "samples",
+    "reconstructions",
+    "manifold",
+    "manifold_animation",
+    "compression",
+    "noise",
+    "larger",
+    "mosaic",
+    "conditions",
+    "interpolations",
+    "arithmetic",
+    "learning_curves",
+    "histogram",
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Runs of two steps, made once for each set of flags."""
+    made = {}
+
+    def train(*flags, mock=False):
+        if flags not in made:
+            made[flags] = tmp_path_factory.mktemp("run")
+            run("train_cifar.py", *TINY, *flags, f"--out={made[flags]}", mock=mock)
+        return made[flags]
+
+    return train
+
+
+def test_evaluate(trained):
+    runs = [trained("--preset=tiny", f"--seed={seed}") for seed in (0, 1)]
+    other = trained("--preset=tiny", "--noconditional")
+    flags = ("--num_draws=3", "--num_images=100", "--batch_size=50")
+    printed = run("evaluate.py", *(f"--run={path}" for path in (*runs, other)), *flags)
+    header, _, of_seeds, of_other = rows = [line.strip("| \n").split(" | ") for line in printed.splitlines()]
+    assert header[:3] == ["data set", "paper (train)", "test bits/dim"]
+    for path in (*runs, other):
+        assert [line.strip("| \n").split(" | ") for line in (path / "table.md").open()] == rows
+    first, second, single = (
+        json.loads((path / "results.json").read_text())["evaluation"] for path in (*runs, other)
+    )
+    for found in (first, second, single):
+        for split in ("test", "train"):
+            bits, weighted = found[split]["bits_per_dim"], found[split]["importance_weighted"]
+            assert 2 < weighted["mean"] < bits["mean"] < 9
+            assert 0 < bits["standard_error"] < 0.5
+        assert found["test"] != found["train"]
+        assert 0 < found["inversion_error"] < 1e-3
+        assert (found["num_images"], found["num_draws"]) == (100, 3)
+    means = [found["test"]["bits_per_dim"]["mean"] for found in (first, second)]
+    spread = np.std(means, ddof=1) / 2**0.5
+    assert of_seeds[:3] == ["digits", "-", f"{np.mean(means):.3f} ± {spread:.3f}"]
+    bits = single["test"]["bits_per_dim"]
+    assert of_other[2] == f"{bits['mean']:.3f} ± {bits['standard_error']:.3f}"
+    assert (of_seeds[-1], of_other[-1]) == ("2", "1")
+    assert json.loads((other / "results.json").read_text())["steps"] == 2  # What training wrote stays.
+
+
+def test_evaluate_names_the_papers_figure(trained):
+    path = trained("--preset=celeba_small", "--conditional", mock=True)
+    printed = run("evaluate.py", f"--run={path}", "--num_draws=1", mock=True)
+    assert printed.splitlines()[-1].startswith("| celeba | 3.02 (2.97) | ")
+
+
+@pytest.mark.parametrize(
+    "flags, skipped, mock",
+    [
+        (("--preset=tiny",), {"arithmetic"}, False),
+        (("--preset=tiny", "--noconditional"), {"conditions"}, False),
+        (("--preset=celeba_small", "--conditional"), {"arithmetic", "histogram"}, True),
+        pytest.param(
+            ("--preset=lsun_tower_small",), {"conditions", "arithmetic"}, True, marks=pytest.mark.slow
+        ),
+    ],
+    ids=["classes", "plain", "attributes", "windows"],
+)
+def test_figures(trained, flags, skipped, mock):
+    path = trained(*flags, mock=mock)
+    smaller = ("--num_angles=4", "--num_images=360", "--classifier_steps=2", "--factor=2", "--factor=5")
+    printed = run("figures.py", f"--run={path}", *smaller, mock=mock)
+    lines = [line for line in printed.splitlines() if ": " in line]
+    assert [line.split(":")[0] for line in lines] == list(ALL_FIGURES)
+    assert {line.split(":")[0] for line in lines if "skipped" in line} == skipped
+    names = {*ALL_FIGURES} - skipped - {"manifold_animation", "larger"} | {"larger_2", "larger_5"}
+    found = {p.name for p in (path / "figures").iterdir()}
+    assert found == {f"{name}.png" for name in names} | {"manifold.gif", "figures.json"}
+    side = 64 if mock else 8
+    height, width, _ = picture(path / "figures" / "larger_5.png").shape
+    assert height == width and height % (5 * side + 1) == 0
+    for name in names:
+        assert np.unique(picture(path / "figures" / f"{name}.png")).size > 5
+    found = json.loads((path / "figures" / "figures.json").read_text())
+    assert set(found) == {*ALL_FIGURES} - skipped
+    for name in ("manifold", "interpolations"):
+        assert mock or 0 < found[name]["round_trip_error"] < 1e-2  # Mock images are noise.
+    if "conditions" not in skipped:
+        assert all(
+            0 <= found["conditions"][f"classifier_reads_{x}"] <= 1 for x in ("changed_images", "samples")
+        )
+
+
+def test_figures_one_by_one(trained):
+    path = trained("--preset=tiny", "--seed=0")
+    assert run("figures.py", f"--run={path}", "--figure=mosaic").startswith("mosaic: drawn\n")
+    assert {p.name for p in (path / "figures").iterdir()} == {"mosaic.png", "figures.json"}
+
+
+@pytest.mark.parametrize(
+    "script, flags, message",
+    [
+        ("figures.py", ("--figure=mona_lisa",), "--figure must be one of samples, .*; got mona_lisa"),
+        ("figures.py", ("--first=350",), "--first must leave 16 of the 360 test images; got 350"),
+        ("figures.py", ("--run=nowhere",), "`run` must be the folder of a training run; got nowhere"),
+        ("evaluate.py", ("--run=nowhere",), "`run` must be the folder of a training run; got nowhere"),
+        ("evaluate.py", ("--num_draws=0",), "num_draws"),
+    ],
+)
+def test_bad_flags(trained, script, flags, message):
+    run_flag = f"--run={trained('--preset=tiny', '--seed=0')}"
+    process = subprocess.run(
+        [sys.executable, str(EXAMPLES / script), run_flag, *flags], capture_output=True, text=True
+    )
+    assert process.returncode != 0
+    assert re.search(message, process.stdout + process.stderr)
+
+
+@pytest.mark.slow
+def test_what_a_digits_model_draws_is_read_as_its_class(tmp_path):
+    run("train_cifar.py", "--preset=tiny", f"--out={tmp_path}")
+    run("figures.py", f"--run={tmp_path}", "--figure=conditions")
+    found = json.loads((tmp_path / "figures" / "figures.json").read_text())["conditions"]
+    assert found["classifier_reads_test_images"] > 0.95
+    assert found["classifier_reads_samples"] > 0.8
+    assert found["classifier_reads_changed_images"] > 0.8
+    assert found["round_trip_error"] < 1e-3
+
+
+def test_input_pipeline():
+    printed = run("input_pipeline.py", "--epochs=2")
+    rates = [numbers(printed, f"{name}: #")[0] for name in ("first pass", "pass 2", "pass 3")]
+    assert all(rate > 0 for rate in rates)
+
+
+def test_list_presets():
+    printed = run("list_presets.py", "--preset=tiny", "--preset=cifar10_small")
+    header, _, *rows = [line.strip("| ").split(" | ") for line in printed.splitlines()]
+    digits, cifar10 = (dict(zip(header, row, strict=True)) for row in rows)
+    assert (digits["preset"], digits["images"], digits["scales"]) == ("tiny", "8x8", "2")
+    assert (cifar10["parameters"], cifar10["paper's bits/dim"]) == ("2,522,473", "3.49")
+
+
 SMALLER = (
     "conditional_digits",
     "flow_hmc",
+    "input_pipeline",
+    "list_presets",
     "mixed_precision",
     "own_conditioner",
     "surrogate_posterior",

@@ -1,11 +1,12 @@
 """Pixel values, noise, bits per dimension, masks and grids."""
 
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 
 import tfp_realnvp as rnvp
-from tfp_realnvp import figures
+from tfp_realnvp import image_grid
 
 
 def test_checkerboard_mask():
@@ -74,10 +75,29 @@ def test_a_density_over_pixels_integrates_to_one():
 
 
 def test_image_grid():
-    images = np.arange(3)[:, None, None, None] * np.ones((3, 2, 2, 1)) * 10
-    grid = figures.image_grid(images, columns=2, num_levels=21)
+    images = 10 * np.arange(4).reshape(2, 2, 1, 1, 1) * np.ones((2, 2, 2, 2, 1))
+    grid = image_grid.image_grid(images, num_levels=21)
     assert grid.shape == (6, 6, 3)
     np.testing.assert_allclose(grid[:2, :2], 0.0)
     np.testing.assert_allclose(grid[:2, 3:5], 0.5)
     np.testing.assert_allclose(grid[3:5, :2], 1.0)
-    np.testing.assert_allclose(figures.image_grid(images + 300.0, 3).max(), 1.0)
+    np.testing.assert_allclose(grid[2::3], 0.5)
+    np.testing.assert_allclose(grid[:, 2::3], 0.5)
+    np.testing.assert_allclose(image_grid.image_grid(images + 300.0).max(), 1.0)
+
+
+def test_saved_grids(tmp_path):
+    images = np.random.default_rng(0).integers(0, 17, (3, 2, 3, 4, 4, 1))
+    image_grid.save_image_grid(tmp_path / "grid.png", images[0], num_levels=17)
+    image_grid.save_animation(tmp_path / "frames.gif", images, num_levels=17, milliseconds=50)
+    picture = PIL.Image.open(tmp_path / "frames.gif")
+    assert (picture.n_frames, picture.info["duration"], picture.info["loop"]) == (3, 50, 0)
+    for frame in range(3):
+        picture.seek(frame)
+        grid = image_grid.image_grid(images[frame], num_levels=17)
+        factor = picture.size[0] // grid.shape[1]
+        assert picture.size[0] >= 600
+        shown = np.asarray(picture.convert("RGB"))[::factor, ::factor] / 255
+        np.testing.assert_allclose(shown, grid, atol=0.003)
+    picture = np.asarray(PIL.Image.open(tmp_path / "grid.png").convert("RGB"))[::factor, ::factor] / 255
+    np.testing.assert_allclose(picture, image_grid.image_grid(images[0], num_levels=17), atol=0.003)

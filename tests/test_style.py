@@ -12,22 +12,15 @@ import tfp_realnvp as rnvp
 ROOT = pathlib.Path(__file__).parents[1]
 # Each may import what stands before it, and modules of its own line.
 LAYERS = [
-    {"arguments"},
+    {"arguments", "in_batches", "snapshot", "whole_file"},
     {"masks"},
     {"bijectors", "networks"},
     {"couplings", "multi_scale", "real_nvp"},
-    {
-        "fingerprint",
-        "flow_layers",
-        "images",
-        "keras_inputs",
-        "recalibration",
-        "serialization",
-        "snapshot",
-        "whole_file",
-    },
+    {"events", "fingerprint", "flow_layers", "images", "keras_inputs", "recalibration", "serialization"},
     {"flow_model"},
-    {"callbacks", "data", "figures", "presets"},
+    {"data", "extrapolation", "image_grid", "latents", "plots"},
+    {"classifier", "configuration", "evaluation", "figures"},
+    {"callbacks", "presets", "run_folder"},
 ]
 
 

@@ -1,8 +1,14 @@
 """Keras callbacks of a training run."""
 
+import functools
+import pathlib
 import time
 
 import keras
+import tensorflow as tf
+
+from tfp_realnvp import figures
+from tfp_realnvp.image_grid import image_grid, save_image_grid
 
 
 class EpochCSV(keras.callbacks.CSVLogger):
@@ -11,6 +17,42 @@ class EpochCSV(keras.callbacks.CSVLogger):
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         self.keys = ["loss", "bits_per_dim", "val_bits_per_dim"]
+
+
+class SampleGrid(keras.callbacks.Callback):
+    """Draws samples after every so many epochs, always of the same latents.
+
+    Args:
+      folder: Folder for the pictures, `epoch_0001.png` and so on.
+      every: Python `int`, epochs between two pictures.
+      num_levels: Python `int`, number of values a pixel takes.
+      log_dir: Folder for TensorBoard, which gets the same pictures, or None.
+      **kwargs: Arguments of `figures.samples`: how many, how warm and under which conditions.
+    """
+
+    def __init__(self, folder, every=1, num_levels=256, log_dir=None, **kwargs):
+        super().__init__()
+        self.folder = pathlib.Path(folder)
+        self.every, self.num_levels, self.log_dir = every, num_levels, log_dir
+        self._drawn = functools.partial(figures.samples, **kwargs)
+
+    def on_train_begin(self, logs=None):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._writer = None if self.log_dir is None else tf.summary.create_file_writer(str(self.log_dir))
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (epoch + 1) % self.every:
+            return
+        images = self._drawn(self.model).images
+        save_image_grid(self.folder / f"epoch_{epoch + 1:04}.png", images, self.num_levels)
+        if self._writer is not None:
+            with self._writer.as_default(step=epoch):
+                tf.summary.image("samples", image_grid(images, self.num_levels)[None])
+            self._writer.flush()
+
+    def on_train_end(self, logs=None):
+        if self._writer is not None:
+            self._writer.close()
 
 
 class StopAfter(keras.callbacks.Callback):

@@ -1,35 +1,232 @@
-"""Pictures of images."""
+"""The paper's figures: what is drawn, as images in rows and columns."""
+
+import dataclasses
 
 import numpy as np
+import tensorflow as tf
+
+from tfp_realnvp import latents
+from tfp_realnvp.extrapolation import for_event_shape
 
 
-def image_grid(images, columns, num_levels=256):
-    """Lays images out in rows.
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """Images in rows and columns, and the latents that they were decoded from.
+
+    Attributes:
+      images: Float array of pixel values, of shape `[rows, columns, height, width, channels]`,
+        with an axis before these for the frames of an animation.
+      latents: `Tensor` of shape `[n, *event_shape]` of latents that were made of others, or
+        None.
+      conditional_input: Array of their conditions, or None.
+    """
+
+    images: np.ndarray
+    latents: tf.Tensor | None = None
+    conditional_input: np.ndarray | None = None
+
+
+def samples(model, rows, columns, temperature=1.0, seed=0, conditional_input=None, batch_size=64):
+    """Samples, of the conditions of one row in each.
 
     Args:
-      images: Array of pixel values in `[0, num_levels)`, of shape `[n, height, width,
-        channels]` with 1 or 3 channels; values outside are clipped.
-      columns: Python `int`, images in a row.
-      num_levels: Python `int`, number of values a pixel takes.
+      model: `FlowModel` of images, here and below.
+      rows, columns: Python `int`s.
+      temperature: Python `float`, or one for each row, which then show the same latents.
+      seed: Python `int`.
+      conditional_input: Array of shape `[columns, size]`, for a conditional model.
+      batch_size: Python `int`, images that are decoded at a time, here and below.
 
     Returns:
-      Float array of shape `[rows (height + 1), columns (width + 1), 3]` with values in
-      [0, 1]: a grey line of one pixel after each row and column.
+      `Figure`.
     """
-    images = np.clip(np.floor(np.asarray(images, np.float64)) / (num_levels - 1), 0, 1)
-    n, height, width, channels = images.shape
-    rows = -(-n // columns)
-    framed = np.full((rows * columns, height + 1, width + 1, channels), 0.5)
-    framed[:n, :height, :width] = images
-    grid = framed.reshape(rows, columns, height + 1, width + 1, channels).swapaxes(1, 2)
-    grid = grid.reshape(rows * (height + 1), columns * (width + 1), channels)
-    return np.broadcast_to(grid, (*grid.shape[:2], 3)).copy()
+    same = np.ndim(temperature) == 1
+    images = [
+        model.sample(
+            columns,
+            seed=seed if same else seed + row,
+            temperature=float(factor),
+            conditional_input=conditional_input,
+            batch_size=batch_size,
+        )
+        for row, factor in enumerate(np.broadcast_to(temperature, rows))
+    ]
+    return Figure(np.stack(images))
 
 
-def save_image_grid(path, images, columns, num_levels=256, smallest_width=640):
-    """Writes `image_grid` to a PNG file, enlarged by a whole factor where it is small."""
-    import matplotlib.image
+def reconstructions(model, images, conditional_input=None, batch_size=64):
+    """Images, and below each the one that its latent gives.
 
-    grid = image_grid(images, columns, num_levels)
-    factor = max(1, round(smallest_width / grid.shape[1]))
-    matplotlib.image.imsave(path, np.kron(grid, np.ones((factor, factor, 1))))
+    Args:
+      images: Integer array of shape `[n, height, width, channels]`, here and below.
+      conditional_input: Array of shape `[n, size]`, for a conditional model.
+
+    Returns:
+      `Figure` of two rows.
+    """
+    z = model.encode(images, conditional_input, batch_size)
+    return Figure(np.stack([images, model.decode(z, conditional_input, batch_size)]))
+
+
+def manifold(model, images, conditional_input=None, num_angles=8, batch_size=64):
+    """The manifold of four images (equation 19), or of eight as an animation.
+
+    Args:
+      images: Four or eight images.
+      conditional_input: Array of shape `[size]`, for a conditional model: the same condition
+        for all images.
+      num_angles: Python `int`, rows and columns; the frames of an animation are 5 times as
+        many.
+
+    Returns:
+      `Figure` of `num_angles` rows and columns; for eight images with an axis of frames.
+
+    Raises:
+      ValueError: if there are neither four nor eight images.
+
+    #### References
+    Dinh et al. (2017), figure 6; with eight images the authors' code, whose third angle is
+    the time here, in 40 frames.
+    """
+    if len(images) not in (4, 8):
+        raise ValueError(f"`images` must be four or eight; got {len(images)}.")
+    turn = np.linspace(0, 2 * np.pi, num_angles, endpoint=False)
+    angles = [turn, turn]
+    if len(images) == 8:
+        angles.append(np.linspace(0, 2 * np.pi, 5 * num_angles, endpoint=False))
+    z = latents.manifold(model.encode(images, conditional_input), *angles)
+    if len(images) == 8:
+        z = tf.transpose(z, [2, 0, 1, 3, 4, 5])
+    return _decoded(model, z, conditional_input, batch_size)
+
+
+def coarsest_scales(model, images, num_scales, conditional_input=None, noise_seed=None, batch_size=64):
+    """What of images stays with the latents of fewer and fewer scales, the coarsest ones.
+
+    Args:
+      num_scales: Python `int`, as of the `RealNVP`.
+      conditional_input: Array of shape `[n, size]`, for a conditional model.
+      noise_seed: Python `int`, to give the finer scales noise; by default they are zero.
+
+    Returns:
+      `Figure`: a row an image, first the image itself, then with all scales, without the
+      finest, and so on; none are left in the last column.
+
+    #### References
+    Dinh et al. (2017), appendix D; "compression" and "noise" of the authors' code.
+    """
+    z = model.encode(images, conditional_input, batch_size)
+    noise = (
+        None if noise_seed is None else tf.random.stateless_normal(z.shape, (0, noise_seed), dtype=z.dtype)
+    )
+    columns = [images]
+    for kept in range(num_scales, -1, -1):
+        part = latents.keep_coarsest(z, kept, num_scales, noise)
+        columns.append(model.decode(part, conditional_input, batch_size))
+    return Figure(np.stack(columns, axis=1))
+
+
+def larger_samples(model, factor, rows, columns, temperature=1.0, seed=0, conditional_input=None):
+    """Samples larger than the images that the model was trained on.
+
+    Args:
+      factor: Python `int`, by which they are higher and wider.
+      rows, columns: Python `int`s.
+      temperature: Python `float`.
+      seed: Python `int`.
+      conditional_input: Array of shape `[columns, size]`, for a conditional model.
+
+    Returns:
+      `Figure`.
+
+    #### References
+    Dinh et al. (2017), appendix C; the authors' code has factors 2 and 10.
+    """
+    height, width, channels = model.distribution.event_shape
+    larger = for_event_shape(model, (factor * height, factor * width, channels))
+    return samples(larger, rows, columns, temperature, seed, conditional_input, batch_size=8)
+
+
+def mosaic(model, images, columns, conditional_input=None, batch_size=64):
+    """One large image, of the latents of images side by side.
+
+    Args:
+      images: As many as make whole rows.
+      columns: Python `int`, images in a row.
+      conditional_input: Array of shape `[size]`, for a conditional model: the same condition
+        for all images.
+
+    Returns:
+      `Figure` of a single image.
+
+    #### References
+    "Concatenation" of the authors' code.
+    """
+    z = latents.mosaic(model.encode(images, conditional_input, batch_size), columns)[None]
+    return Figure(for_event_shape(model, z.shape[1:]).decode(z, conditional_input).numpy()[None])
+
+
+def changed_conditions(model, images, conditional_input, new_conditions, batch_size=64):
+    """Images under other conditions: latents under the true one, decoded under another.
+
+    Args:
+      conditional_input: Array of shape `[n, size]`.
+      new_conditions: Array of shape `[n, m, size]`, `m` other conditions for each image.
+
+    Returns:
+      `Figure`: a row an image, first the image itself, then under each new condition.
+
+    #### References
+    Dinh et al. (2017), section 4.3 and appendix F: `g(f(x; y); y')`.
+    """
+    m = new_conditions.shape[1]
+    z = np.repeat(model.encode(images, conditional_input, batch_size), m, axis=0)
+    conditions = new_conditions.reshape(len(z), -1)
+    changed = model.decode(z, conditions, batch_size).numpy().reshape(len(images), m, *images.shape[1:])
+    return Figure(np.concatenate([np.asarray(images)[:, None], changed], axis=1), tf.constant(z), conditions)
+
+
+def interpolations(model, first, second, num_steps, conditional_input=None, batch_size=64):
+    """From one image to another through their latents.
+
+    Args:
+      first, second: Images, a row for each pair.
+      num_steps: Python `int`, images in a row.
+      conditional_input: Array of shape `[size]`, for a conditional model: the same condition
+        for all images.
+
+    Returns:
+      `Figure`.
+    """
+    ends = (model.encode(images, conditional_input, batch_size) for images in (first, second))
+    z = latents.interpolation(*ends, num_steps)
+    return _decoded(model, tf.transpose(z, [1, 0, 2, 3, 4]), conditional_input, batch_size)
+
+
+def arithmetic(
+    model, images, with_it, without_it, factors=(-2, -1, 0, 1, 2), conditional_input=None, batch_size=64
+):
+    """Images moved along the direction from the latents of some images to those of others.
+
+    Args:
+      images: A row for each.
+      with_it, without_it: Images that have a property and such that do not have it; the
+        direction is the difference of the means of their latents.
+      factors: Numbers, how far to go, a column each.
+      conditional_input: Array of shape `[size]`, for a conditional model: the same condition
+        for all images.
+
+    Returns:
+      `Figure`.
+    """
+    there, back, z = (model.encode(x, conditional_input, batch_size) for x in (with_it, without_it, images))
+    direction = tf.reduce_mean(there, axis=0) - tf.reduce_mean(back, axis=0)
+    z = tf.stack([z + factor * direction for factor in factors], axis=1)
+    return _decoded(model, z, conditional_input, batch_size)
+
+
+def _decoded(model, z, conditional_input, batch_size):
+    """`Figure` of latents in rows and columns."""
+    flat = tf.reshape(z, [-1, *z.shape[-3:]])
+    images = model.decode(flat, conditional_input, batch_size)
+    return Figure(np.reshape(images, z.shape), flat, conditional_input)

@@ -1,0 +1,113 @@
+"""Evaluates training runs, and puts their bits/dim beside the paper's.
+
+python examples/evaluate.py --run=runs/digits
+python examples/evaluate.py --run=runs/seed0 --run=runs/seed1 --run=runs/seed2
+
+Bits per dimension are means over images and draws of the dequantisation noise, with the standard
+error over images; of runs that differ in their seed only, the mean over runs with the standard
+error over these. Everything goes to `results.json` and `table.md` in the folder of each run.
+"""
+
+import dataclasses
+
+from absl import app, flags
+
+from tfp_realnvp import data
+from tfp_realnvp.evaluation import (
+    Estimate,
+    importance_weighted_bits,
+    inversion_error,
+    log_prob_draws,
+    mean_bits,
+)
+from tfp_realnvp.run_folder import RunFolder
+
+flags.DEFINE_multi_string("run", None, "Folder of a training run; may be given several times.", required=True)
+flags.DEFINE_string("data_dir", None, "Where the images are, if not where they were in training.")
+flags.DEFINE_integer(
+    "num_images", None, "Images of each split; by default the test split, and as many of the other."
+)
+flags.DEFINE_integer("num_draws", 4, "Draws of noise for each image.", lower_bound=1)
+flags.DEFINE_integer("batch_size", 64, "Images in a batch.", lower_bound=1)
+flags.DEFINE_integer("seed", 0, "Of the noise.")
+FLAGS = flags.FLAGS
+
+HEADER = (
+    "data set",
+    "paper (train)",
+    "test bits/dim",
+    "train",
+    "test, importance-weighted",
+    "largest inversion error",
+    "images",
+    "draws",
+    "runs",
+)
+
+
+def main(argv):
+    if argv[1:]:
+        raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
+    runs = [RunFolder(path) for path in FLAGS.run]
+    configurations = [run.configuration() for run in runs]
+    models = [run.model() for run in runs]  # All are there, or none is evaluated.
+    of_configuration = {}  # Lists of results, of runs that are alike but for their seed.
+    for run, config, model in zip(runs, configurations, models, strict=True):
+        results = evaluate(model, config)
+        run.add_results(evaluation=results)
+        of_configuration.setdefault(dataclasses.replace(config, seed=None), []).append(results)
+    lines = [line(HEADER), line(["---"] * len(HEADER))]
+    table = "\n".join(lines + [line(cells(*item)) for item in of_configuration.items()])
+    for run in runs:
+        (run.path / "table.md").write_text(table + "\n")
+    print(table)
+
+
+def evaluate(model, config):
+    """All figures of one run, as they are kept."""
+    images = config.images(FLAGS.data_dir)
+    num_images = min(FLAGS.num_images or images.num_test, images.num_test)
+    options = {"conditional": config.conditional, "num_images": num_images, "batch_size": FLAGS.batch_size}
+    results = {"num_images": num_images, "num_draws": FLAGS.num_draws, "seed": FLAGS.seed}
+    for split in ("test", "train"):
+        log_prob = log_prob_draws(model, images, FLAGS.num_draws, FLAGS.seed, split=split, **options)
+        results[split] = {
+            "bits_per_dim": dataclasses.asdict(Estimate.of(mean_bits(log_prob, config.event_shape))),
+            "importance_weighted": dataclasses.asdict(
+                Estimate.of(importance_weighted_bits(log_prob, config.event_shape))
+            ),
+        }
+    noisy = data.evaluation_batches(images, noise_seed=FLAGS.seed, **options)
+    results["inversion_error"] = inversion_error(model, noisy)
+    return results
+
+
+def cells(config, results):
+    """A row of the table: the results of a run, or of several that differ in their seed."""
+    paper = "-" if config.paper_bits_per_dim is None else f"{config.paper_bits_per_dim:.2f}"
+    if config.paper_train_bits_per_dim is not None:
+        paper += f" ({config.paper_train_bits_per_dim:.2f})"
+
+    def over_runs(split, name):
+        each = [Estimate(**r[split][name]) for r in results]
+        return each[0] if len(each) == 1 else Estimate.of([estimate.mean for estimate in each])
+
+    return (
+        config.dataset,
+        paper,
+        over_runs("test", "bits_per_dim"),
+        over_runs("train", "bits_per_dim"),
+        over_runs("test", "importance_weighted"),
+        f"{max(r['inversion_error'] for r in results):.1e}",
+        results[0]["num_images"],
+        results[0]["num_draws"],
+        len(results),
+    )
+
+
+def line(cells):
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,311 @@
+"""Draws the paper's figures from a training run, and measures what it can of them.
+
+python examples/figures.py --run=runs/digits
+python examples/figures.py --run=runs/cifar10 --figure=manifold --figure=larger
+
+Pictures go to the folder `figures` of the run, the numbers to `figures.json` there.
+"""
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import tensorflow_probability as tfp
+from absl import app, flags
+
+import tfp_realnvp as rnvp
+from tfp_realnvp import data, figures, plots
+from tfp_realnvp.classifier import accuracy, read_conditions, trained_classifier
+from tfp_realnvp.configuration import Configuration
+from tfp_realnvp.data.elsewhere import elsewhere
+from tfp_realnvp.evaluation import log_prob_of_conditions
+from tfp_realnvp.image_grid import save_animation, save_image_grid
+from tfp_realnvp.latents import round_trip_error
+from tfp_realnvp.run_folder import RunFolder
+
+DRAW = {}  # By the name of a figure, what draws it.
+
+flags.DEFINE_string("run", None, "Folder of a training run.", required=True)
+flags.DEFINE_string("data_dir", None, "Where the images are, if not where they were in training.")
+flags.DEFINE_multi_string("figure", None, "Which to draw; all by default.")
+flags.DEFINE_multi_float("temperature", [0.6, 0.7, 0.8, 0.9, 1.0], "Of samples, a row each.", lower_bound=0)
+flags.DEFINE_integer("first", 0, "Number of the first test image that is used.", lower_bound=0)
+flags.DEFINE_integer(
+    "num_images", 512, "Images for the histogram, the classifier and arithmetic.", lower_bound=16
+)
+flags.DEFINE_list(
+    "attributes",
+    ["Bangs", "Blond_Hair", "Eyeglasses", "Male", "Mustache", "Pale_Skin", "Smiling", "Young"],
+    "Which to change, of images with attributes.",
+)
+flags.DEFINE_integer("direction", 0, "Class or attribute towards which arithmetic goes.", lower_bound=0)
+flags.DEFINE_integer(
+    "num_angles",
+    8,
+    "Rows and columns of a manifold; its animation has 5 times as many frames.",
+    lower_bound=2,
+)
+flags.DEFINE_multi_integer("factor", [2, 10], "How much larger than in training samples are.", lower_bound=2)
+flags.DEFINE_integer("classifier_steps", 1500, "Batches that the classifier is trained on.", lower_bound=1)
+flags.DEFINE_integer("seed", 0, "Of samples and the classifier.")
+FLAGS = flags.FLAGS
+
+
+class Skipped(Exception):
+    """A figure needs what the run has not."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A run, and some test images."""
+
+    run: RunFolder
+    config: Configuration
+    model: rnvp.FlowModel
+    data: data.ImageData
+    images: np.ndarray
+    labels: np.ndarray | None  # As conditions, whether the model takes them or not.
+
+    @property
+    def conditions(self):
+        """Of the images, where the model takes them."""
+        return self.labels if self.config.conditional else None
+
+    def alike(self, n):
+        """`n` images, for a model of classes all of the first one's, and their one condition."""
+        if not self.config.conditional:
+            return self.images[:n], None
+        same = np.ones(len(self.images), bool)
+        if self.data.attributes is None:
+            same = (self.labels == self.labels[0]).all(axis=-1)
+        if same.sum() < n:
+            raise Skipped(f"there are only {same.sum()} images of one class; see --num_images")
+        return self.images[same][:n], self.labels[0]
+
+    def columns(self):
+        """Columns of samples: one for each class, or with the attributes of an image."""
+        if not self.config.conditional:
+            return {"columns": 8}
+        classes = self.labels[:8] if self.data.attributes else np.eye(self.config.num_conditions)
+        return {"columns": len(classes), "conditional_input": classes}
+
+    def save(self, name, figure):
+        """Writes a figure; the dictionary of its numbers."""
+        save_image_grid(self.run.figures_path / f"{name}.png", figure.images, self.config.num_levels)
+        if figure.latents is None:
+            return {}
+        error = round_trip_error(self.model, figure.latents, figure.conditional_input)
+        return {"round_trip_error": error, "num_latents": len(figure.latents)}
+
+
+def main(argv):
+    if argv[1:]:
+        raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
+    names = FLAGS.figure or list(DRAW)
+    for name in names:
+        if name not in DRAW:
+            raise app.UsageError(f"--figure must be one of {', '.join(DRAW)}; got {name}.")
+    keras.utils.set_random_seed(FLAGS.seed)
+    run = RunFolder(FLAGS.run)
+    config, model = run.configuration(), run.model()
+    images = config.images(FLAGS.data_dir)
+    x, labels = (
+        None if part is None else part[FLAGS.first :]
+        for part in data.first_images(images, FLAGS.first + FLAGS.num_images)
+    )
+    if len(x) < 16:
+        raise app.UsageError(
+            f"--first must leave 16 of the {images.num_test} test images; got {FLAGS.first}."
+        )
+    trained = Trained(run, config, model, images, x, labels)
+    run.figures_path.mkdir(exist_ok=True)
+    path = run.figures_path / "figures.json"
+    for name in names:
+        try:
+            numbers = DRAW[name](trained)
+        except Skipped as reason:
+            print(f"{name}: skipped, {reason}.")
+            continue
+        known = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps({**known, name: numbers}, indent=2) + "\n")
+        print(f"{name}: {', '.join(f'{k} {v:.4g}' for k, v in numbers.items()) or 'drawn'}")
+    print(f"The figures are in {run.figures_path}.")
+
+
+def draws(function):
+    DRAW[function.__name__] = function
+    return function
+
+
+@draws
+def samples(trained):
+    rows = FLAGS.temperature
+    return trained.save(
+        "samples",
+        figures.samples(trained.model, len(rows), temperature=rows, seed=FLAGS.seed, **trained.columns()),
+    )
+
+
+@draws
+def reconstructions(trained):
+    conditions = None if trained.conditions is None else trained.conditions[:8]
+    return trained.save(
+        "reconstructions", figures.reconstructions(trained.model, trained.images[:8], conditions)
+    )
+
+
+@draws
+def manifold(trained):
+    """Equation 19."""
+    return trained.save("manifold", figures.manifold(trained.model, *trained.alike(4), FLAGS.num_angles))
+
+
+@draws
+def manifold_animation(trained):
+    """With eight images and a third angle."""
+    figure = figures.manifold(trained.model, *trained.alike(8), FLAGS.num_angles)
+    save_animation(trained.run.figures_path / "manifold.gif", figure.images, trained.config.num_levels)
+    return {"frames": len(figure.images)}
+
+
+@draws
+def compression(trained):
+    """Appendix D: the finer scales are zero."""
+    return coarsest_scales(trained, "compression", None)
+
+
+@draws
+def noise(trained):
+    """Appendix D: the finer scales are noise."""
+    return coarsest_scales(trained, "noise", FLAGS.seed)
+
+
+def coarsest_scales(trained, name, noise_seed):
+    conditions = None if trained.conditions is None else trained.conditions[:8]
+    num_scales = flow_of(trained.model).num_scales
+    return trained.save(
+        name, figures.coarsest_scales(trained.model, trained.images[:8], num_scales, conditions, noise_seed)
+    )
+
+
+@draws
+def larger(trained):
+    """Appendix C: samples larger than in training."""
+    for factor in FLAGS.factor:
+        rows = 5 if factor < 5 else 1
+        columns = {
+            name: value[:rows] if np.ndim(value) else rows for name, value in trained.columns().items()
+        }
+        figure = figures.larger_samples(
+            trained.model, factor, rows, temperature=trained.config.temperature, seed=FLAGS.seed, **columns
+        )
+        trained.save(f"larger_{factor}", figure)
+    return {}
+
+
+@draws
+def mosaic(trained):
+    """Latents side by side, decoded as one image."""
+    images, condition = trained.alike(16)
+    return trained.save("mosaic", figures.mosaic(trained.model, images, 4, condition))
+
+
+@draws
+def conditions(trained):
+    """Appendix F: the latent under the true condition, decoded under others."""
+    if not trained.config.conditional:
+        raise Skipped("the run is not conditional")
+    count = min(len(trained.images), 64)
+    images, before = trained.images[:count], trained.conditions[:count]
+    if trained.data.attributes is None:
+        new = np.tile(np.eye(before.shape[-1], dtype=np.float32), (count, 1, 1))
+    else:
+        chosen = [trained.data.attributes.index(name) for name in FLAGS.attributes]
+        new = np.repeat(before[:, None], len(chosen), axis=1)
+        for column, attribute in enumerate(chosen):
+            new[:, column, attribute] = 1 - new[:, column, attribute]
+    figure = figures.changed_conditions(trained.model, images, before, new)
+    numbers = trained.save("conditions", dataclasses.replace(figure, images=figure.images[:8]))
+
+    drawn = np.tile(trained.columns()["conditional_input"], (40, 1)).astype(np.float32)
+    temperature = trained.config.temperature
+    samples = trained.model.sample(len(drawn), FLAGS.seed, temperature, drawn, batch_size=64)
+    classifier = trained_classifier(trained.data, FLAGS.classifier_steps, seed=FLAGS.seed)
+    changed = figure.images[:, 1:].reshape(-1, *trained.config.event_shape)
+    read = {
+        "changed_images": (changed, figure.conditional_input, np.repeat(before, new.shape[1], axis=0)),
+        "samples": (samples, drawn, None),
+        "test_images": (trained.images, trained.conditions, None),
+    }
+    for name, (pixels, right, earlier) in read.items():
+        found = read_conditions(classifier, pixels, trained.config.num_levels)
+        numbers[f"classifier_reads_{name}"] = accuracy(found, right, earlier)
+    return numbers
+
+
+@draws
+def interpolations(trained):
+    images, condition = trained.alike(16)
+    return trained.save(
+        "interpolations", figures.interpolations(trained.model, images[:8], images[8:], 8, condition)
+    )
+
+
+@draws
+def arithmetic(trained):
+    """The mean latent of images with a label, less that of images without it, added to others."""
+    if trained.labels is None:
+        raise Skipped("its images have no labels")
+    if trained.config.conditional:
+        raise Skipped("the run is conditional on what would be added; see conditions")
+    if FLAGS.direction >= trained.labels.shape[-1]:
+        raise Skipped(f"--direction must be less than {trained.labels.shape[-1]}")
+    with_it = trained.labels[:, FLAGS.direction] == 1
+    there, others = trained.images[with_it], trained.images[~with_it]
+    return trained.save("arithmetic", figures.arithmetic(trained.model, others[:8], there, others))
+
+
+@draws
+def learning_curves(trained):
+    history = trained.run.history()
+    if not history:
+        raise Skipped("there is no history.csv")
+    path = trained.run.figures_path / "learning_curves.png"
+    plots.learning_curves(path, history, trained.config.paper_bits_per_dim)
+    return {"last_validation": history["val_bits_per_dim"][-1]}
+
+
+@draws
+def histogram(trained):
+    """Bits per dimension of single images, of the data set and from elsewhere."""
+    if trained.config.conditional and trained.data.attributes is not None:
+        raise Skipped("images from elsewhere have no attributes")
+    n = len(trained.images)
+    others = elsewhere(trained.data, n, FLAGS.seed)
+    if trained.config.dataset == "digits":
+        del others["handwritten digits"]  # They are from here.
+    sets = {"test": trained.images, "training": data.first_images(trained.data, n, "train")[0], **others}
+    bits = {name: bits_of(trained, images) for name, images in sets.items()}
+    plots.histograms(trained.run.figures_path / "histogram.png", bits)
+    return {name: float(values.mean()) for name, values in bits.items()}
+
+
+def bits_of(trained, images):
+    """Bits per dimension of each image; under a model of classes, whatever its class."""
+    if trained.config.conditional:
+        classes = np.eye(trained.config.num_conditions, dtype=np.float32)
+        of_classes = log_prob_of_conditions(trained.model, images, classes)
+        log_prob = tfp.math.reduce_logmeanexp(of_classes.astype(np.float64), axis=-1).numpy()
+    else:
+        log_prob = trained.model.predict(images, verbose=0)
+    return rnvp.bits_per_dim(log_prob, trained.config.event_shape)
+
+
+def flow_of(model):
+    """The `RealNVP` of a model of images."""
+    return model.distribution.bijector.bijectors[-1]
+
+
+if __name__ == "__main__":
+    app.run(main)

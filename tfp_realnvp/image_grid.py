@@ -1,0 +1,53 @@
+"""Images side by side, as PNG files and animations."""
+
+import matplotlib.image
+import numpy as np
+
+SMALLEST_WIDTH = 640
+
+
+def image_grid(images, num_levels=256):
+    """Lays images out in rows and columns.
+
+    Args:
+      images: Array of pixel values in `[0, num_levels)`, of shape `[rows, columns, height,
+        width, channels]` with 1 or 3 channels; values outside are clipped.
+      num_levels: Python `int`, number of values a pixel takes.
+
+    Returns:
+      Float array of shape `[rows (height + 1), columns (width + 1), 3]` with values in
+      [0, 1]: a grey line of one pixel after each row and column.
+    """
+    images = np.clip(np.floor(np.asarray(images, np.float64)) / (num_levels - 1), 0, 1)
+    framed = np.pad(images, [(0, 0), (0, 0), (0, 1), (0, 1), (0, 0)], constant_values=0.5)
+    rows, columns, height, width, channels = framed.shape
+    grid = framed.swapaxes(1, 2).reshape(rows * height, columns * width, channels)
+    return np.broadcast_to(grid, (*grid.shape[:2], 3)).copy()
+
+
+def save_image_grid(path, images, num_levels=256):
+    """Writes `image_grid` to a PNG file, enlarged by a whole factor where it is small."""
+    matplotlib.image.imsave(path, _picture(images, num_levels))
+
+
+def save_animation(path, frames, num_levels=256, milliseconds=100):
+    """Writes one `image_grid` after the other to a GIF file that plays for ever.
+
+    Args:
+      path: Name of the file.
+      frames: Array of shape `[num_frames, rows, columns, height, width, channels]`, each as
+        `image_grid` takes it.
+      num_levels: Python `int`, number of values a pixel takes.
+      milliseconds: Python `int`, for which a frame is shown.
+    """
+    import PIL.Image  # Only this needs pillow.
+
+    first, *others = (PIL.Image.fromarray(_picture(images, num_levels)) for images in frames)
+    first.save(path, save_all=True, append_images=others, duration=milliseconds, loop=0)
+
+
+def _picture(images, num_levels):
+    """The grid, large enough, in bytes."""
+    grid = np.round(255 * image_grid(images, num_levels)).astype(np.uint8)
+    factor = max(1, round(SMALLEST_WIDTH / grid.shape[1]))
+    return np.kron(grid, np.ones((factor, factor, 1), np.uint8))
