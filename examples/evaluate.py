@@ -25,7 +25,10 @@ from tfp_realnvp.run_folder import RunFolder
 flags.DEFINE_multi_string("run", None, "Folder of a training run; may be given several times.", required=True)
 flags.DEFINE_string("data_dir", None, "Where the images are, if not where they were in training.")
 flags.DEFINE_integer(
-    "num_images", None, "Images of each split; by default the test split, and as many of the other."
+    "num_images",
+    None,
+    "Images of each split; by default the test split, and as many of the other.",
+    lower_bound=2,
 )
 flags.DEFINE_integer("num_draws", 4, "Draws of noise for each image.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 64, "Images in a batch.", lower_bound=1)
@@ -50,10 +53,11 @@ def main(argv):
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
     runs = [RunFolder(path) for path in FLAGS.run]
     configurations = [run.configuration() for run in runs]
-    models = [run.model() for run in runs]  # All are there, or none is evaluated.
+    for run in runs:
+        run.check_has_ended()  # All have, or none is evaluated.
     of_configuration = {}  # Lists of results, of runs that are alike but for their seed.
-    for run, config, model in zip(runs, configurations, models, strict=True):
-        results = evaluate(model, config)
+    for run, config in zip(runs, configurations, strict=True):
+        results = evaluate(run.model(), config)
         run.add_results(evaluation=results)
         of_configuration.setdefault(dataclasses.replace(config, seed=None), []).append(results)
     lines = [line(HEADER), line(["---"] * len(HEADER))]

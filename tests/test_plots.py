@@ -30,10 +30,11 @@ def test_learning_curves(drawn, tmp_path):
 
 
 def test_histograms(drawn, tmp_path):
-    bits = {"test": np.array([3.0, 3.1, 3.5]), "noise": np.array([8.0] * 10)}
+    bits = {"test": np.array([3.0, 3.1, 3.5]), "noise": np.array([8.0] * 9 + [1.0])}
     plots.histograms(tmp_path / "histogram.png", bits)
-    (axis,) = drawn
-    heights = [[bar.get_height() for bar in bars] for bars in axis.containers]
-    np.testing.assert_allclose([sum(h) for h in heights], 1.0)  # Shares, however many images.
-    assert [t.get_text() for t in axis.get_legend().texts] == ["test: 3.20", "noise: 8.00"]
-    assert axis.containers[1][-1].get_height() == pytest.approx(1)
+    bars = [axis.containers[0] for axis in drawn]
+    np.testing.assert_allclose([sum(bar.get_height() for bar in row) for row in bars], 1.0)  # Shares.
+    assert [axis.get_title() for axis in drawn] == ["test: 3.20 on average", "noise: 7.30 on average"]
+    edges = [bars[0][0].get_x(), bars[0][-1].get_x() + bars[0][-1].get_width()]
+    np.testing.assert_allclose(edges, [1.0, 4.0])  # As far above the first set as that is wide.
+    assert bars[1][-1].get_height() == pytest.approx(0.9)

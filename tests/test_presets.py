@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from mock_images import mocked
+from test_data import TFDS
 
 from tfp_realnvp import data
 from tfp_realnvp.configuration import Configuration, Preset
@@ -103,13 +104,11 @@ def test_a_training_step_under_attributes():
     assert model.distribution.bijector.bijectors[-1].conditional_event_shape == (40,)
 
 
-def test_cifar10_step():
-    """Real images where they are at hand; see test_data."""
-    random = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3)).astype(np.uint8)
-    images = data.image_data.arrays((random, np.zeros(8)), (random, np.zeros(8)), num_classes=10)
-    one_step(
-        dataclasses.replace(PRESETS["cifar10"], base_filters=2, num_residual_blocks=1, batch_size=4), images
-    )
+def test_a_training_step_on_cifar10():
+    if not TFDS.exists():
+        pytest.skip(f"CIFAR-10 is not at {TFDS}")
+    preset = dataclasses.replace(PRESETS["cifar10"], base_filters=2, num_residual_blocks=1, batch_size=8)
+    one_step(preset, data.load("cifar10", str(TFDS)))
 
 
 def digits_configuration(**kwargs):

@@ -58,8 +58,8 @@ class Preset:
         Raises:
           ValueError: if it is conditional, and the images have no labels.
         """
-        if self.conditional and images.num_conditions is None:
-            raise ValueError("`conditional` needs images with classes or attributes; these have none.")
+        if self.conditional:
+            images.check_has_labels()
         steps = self.steps_per_epoch or max(1, images.num_train // self.batch_size)
         return Configuration(
             **{**dataclasses.asdict(self), "steps_per_epoch": steps},

@@ -12,7 +12,8 @@ def learning_curves(path, history, reference=None):
       history: Dictionary of lists, as `RunFolder.history` gives it.
       reference: Python `float`, bits per dimension to draw as a line, such as the paper's.
     """
-    figure, axis = _figure()
+    figure = _figure(height=4)
+    axis = figure.subplots()
     epochs = 1 + np.array(history["epoch"])
     for name, label in (("bits_per_dim", "training"), ("val_bits_per_dim", "validation")):
         axis.plot(epochs, history[name], marker=".", label=label)
@@ -24,22 +25,25 @@ def learning_curves(path, history, reference=None):
 
 
 def histograms(path, bits):
-    """Draws how bits per dimension of single images are distributed, for sets of images.
+    """Draws how bits per dimension of single images are distributed, a row for each set of images.
 
     Args:
       path: Name of the PNG file.
-      bits: Dictionary of arrays of bits per dimension, by the names of the sets.
+      bits: Dictionary of arrays of bits per dimension, by the names of the sets. The first one
+        sets the scale: what lies further above it than it is wide is in the last bar.
     """
-    figure, axis = _figure()
-    edges = np.histogram_bin_edges(np.concatenate(list(bits.values())), 80)
-    for name, values in bits.items():
-        weights = np.full(len(values), 1 / len(values))
-        axis.hist(values, edges, weights=weights, alpha=0.5, label=f"{name}: {np.mean(values):.2f}")
-    axis.set(xlabel="bits/dim of an image", ylabel="share of images")
-    axis.legend(title="set: mean")
+    figure = _figure(height=0.9 * len(bits) + 0.6)
+    axes = figure.subplots(len(bits), sharex=True, squeeze=False)[:, 0]
+    first = next(iter(bits.values()))
+    largest = np.max(first) + np.ptp(first)
+    shown = {name: np.minimum(values, largest) for name, values in bits.items()}
+    edges = np.histogram_bin_edges(np.concatenate(list(shown.values())), 80)
+    for axis, (name, values) in zip(axes, shown.items(), strict=True):
+        axis.hist(values, edges, weights=np.full(len(values), 1 / len(values)))
+        axis.set(yticks=[], title=f"{name}: {np.mean(bits[name]):.2f} on average")
+    axes[-1].set(xlabel=f"bits/dim of an image (the last bar: {edges[-2]:.1f} and more)")
     figure.savefig(path)
 
 
-def _figure():
-    figure = matplotlib.figure.Figure(figsize=(7, 4), dpi=120, layout="constrained")
-    return figure, figure.subplots()
+def _figure(height):
+    return matplotlib.figure.Figure(figsize=(7, height), dpi=120, layout="constrained")

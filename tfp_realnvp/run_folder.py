@@ -43,16 +43,20 @@ class RunFolder:
             )
         return Configuration.read(self.config_path)
 
+    def check_has_ended(self):
+        """Raises a FileNotFoundError if there is no trained model yet."""
+        if not self.model_path.exists():
+            raise FileNotFoundError(
+                f"`run` must be a run that has ended; {self.path} is without model.keras."
+            )
+
     def model(self):
         """The trained `FlowModel`.
 
         Raises:
           FileNotFoundError: if training has not ended yet.
         """
-        if not self.model_path.exists():
-            raise FileNotFoundError(
-                f"`run` must be a run that has ended; {self.path} is without model.keras."
-            )
+        self.check_has_ended()
         return keras.models.load_model(self.model_path)
 
     def history(self):

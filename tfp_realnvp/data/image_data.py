@@ -42,6 +42,11 @@ class ImageData:
         """Python `int`, size of the vector which is an image's condition, or None."""
         return len(self.attributes) if self.attributes else self.num_classes
 
+    def check_has_labels(self):
+        """Raises a ValueError if there are neither classes nor attributes."""
+        if self.num_conditions is None:
+            raise ValueError("`conditional` needs images with classes or attributes; these have none.")
+
     def conditions(self, labels):
         """Labels of images as conditions of a flow.
 
@@ -55,8 +60,7 @@ class ImageData:
         Raises:
           ValueError: if there are no labels.
         """
-        if self.num_conditions is None:
-            raise ValueError("`conditional` needs images with classes or attributes; these have none.")
+        self.check_has_labels()
         return tf.cast(labels, tf.float32) if self.attributes else tf.one_hot(labels, self.num_classes)
 
 
