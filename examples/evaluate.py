@@ -54,10 +54,11 @@ def main(argv):
     runs = [RunFolder(path) for path in FLAGS.run]
     configurations = [run.configuration() for run in runs]
     for run in runs:
-        run.check_has_ended()  # All have, or none is evaluated.
+        run.check_has_ended()  # All have, and all images are there, or none is evaluated.
+    images = [config.images(FLAGS.data_dir) for config in configurations]
     of_configuration = {}  # Lists of results, of runs that are alike but for their seed.
-    for run, config in zip(runs, configurations, strict=True):
-        results = evaluate(run.model(), config)
+    for run, config, data_set in zip(runs, configurations, images, strict=True):
+        results = evaluate(run.model(), config, data_set)
         run.add_results(evaluation=results)
         of_configuration.setdefault(dataclasses.replace(config, seed=None), []).append(results)
     lines = [line(HEADER), line(["---"] * len(HEADER))]
@@ -67,9 +68,8 @@ def main(argv):
     print(table)
 
 
-def evaluate(model, config):
+def evaluate(model, config, images):
     """All figures of one run, as they are kept."""
-    images = config.images(FLAGS.data_dir)
     num_images = min(FLAGS.num_images or images.num_test, images.num_test)
     options = {"conditional": config.conditional, "num_images": num_images, "batch_size": FLAGS.batch_size}
     results = {"num_images": num_images, "num_draws": FLAGS.num_draws, "seed": FLAGS.seed}

@@ -7,7 +7,6 @@ Pictures go to the folder `figures` of the run, the numbers to `figures.json` th
 """
 
 import dataclasses
-import json
 
 import keras
 import numpy as np
@@ -73,22 +72,21 @@ class Trained:
         return self.labels if self.config.conditional else None
 
     def alike(self, n):
-        """`n` images, for a model of classes all of the first one's, and their one condition."""
-        if not self.config.conditional:
-            return self.images[:n], None
+        """`n` images and, for a conditional model, their conditions: classes are all the same."""
         same = np.ones(len(self.images), bool)
-        if self.data.attributes is None:
+        if self.config.conditional and self.data.attributes is None:
             same = (self.labels == self.labels[0]).all(axis=-1)
         if same.sum() < n:
-            raise Skipped(f"there are only {same.sum()} images of one class; see --num_images")
-        return self.images[same][:n], self.labels[0]
+            raise Skipped(f"it needs {n} such test images, and there are {same.sum()}; see --num_images")
+        return self.images[same][:n], self.conditions if self.conditions is None else self.labels[same][:n]
 
-    def columns(self):
+    def columns(self, most=None):
         """Columns of samples: one for each class, or with the attributes of an image."""
-        if not self.config.conditional:
-            return {"columns": 8}
-        classes = self.labels[:8] if self.data.attributes else np.eye(self.config.num_conditions)
-        return {"columns": len(classes), "conditional_input": classes}
+        conditions = data.conditions_to_draw(self.data)[:most] if self.config.conditional else None
+        return {
+            "columns": most or 8 if conditions is None else len(conditions),
+            "conditional_input": conditions,
+        }
 
     def save(self, name, figure):
         """Writes a figure; the dictionary of its numbers."""
@@ -110,25 +108,28 @@ def main(argv):
     run = RunFolder(FLAGS.run)
     config, model = run.configuration(), run.model()
     images = config.images(FLAGS.data_dir)
+    unknown = set(FLAGS.attributes) - set(images.attributes or FLAGS.attributes)
+    if unknown:
+        raise app.UsageError(
+            f"--attributes must be of {', '.join(images.attributes)}; got {sorted(unknown)}."
+        )
     x, labels = (
         None if part is None else part[FLAGS.first :]
         for part in data.first_images(images, FLAGS.first + FLAGS.num_images)
     )
-    if len(x) < 16:
+    if not len(x):
         raise app.UsageError(
-            f"--first must leave 16 of the {images.num_test} test images; got {FLAGS.first}."
+            f"--first must be less than the {images.num_test} test images; got {FLAGS.first}."
         )
     trained = Trained(run, config, model, images, x, labels)
     run.figures_path.mkdir(exist_ok=True)
-    path = run.figures_path / "figures.json"
     for name in names:
         try:
             numbers = DRAW[name](trained)
         except Skipped as reason:
             print(f"{name}: skipped, {reason}.")
             continue
-        known = json.loads(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps({**known, name: numbers}, indent=2) + "\n")
+        run.add_figure(name, numbers)
         print(f"{name}: {', '.join(f'{k} {v:.4g}' for k, v in numbers.items()) or 'drawn'}")
     print(f"The figures are in {run.figures_path}.")
 
@@ -194,11 +195,13 @@ def larger(trained):
     """Appendix C: samples larger than in training."""
     for factor in FLAGS.factor:
         rows = 5 if factor < 5 else 1
-        columns = {
-            name: value[:rows] if np.ndim(value) else rows for name, value in trained.columns().items()
-        }
         figure = figures.larger_samples(
-            trained.model, factor, rows, temperature=trained.config.temperature, seed=FLAGS.seed, **columns
+            trained.model,
+            factor,
+            rows,
+            temperature=trained.config.temperature,
+            seed=FLAGS.seed,
+            **trained.columns(rows),
         )
         trained.save(f"larger_{factor}", figure)
     return {}
@@ -207,8 +210,8 @@ def larger(trained):
 @draws
 def mosaic(trained):
     """Latents side by side, decoded as one image."""
-    images, condition = trained.alike(16)
-    return trained.save("mosaic", figures.mosaic(trained.model, images, 4, condition))
+    images, conditions = trained.alike(16)
+    return trained.save("mosaic", figures.mosaic(trained.model, images, 4, conditions))
 
 
 @draws
@@ -240,16 +243,14 @@ def conditions(trained):
     }
     for name, (pixels, right, earlier) in read.items():
         found = read_conditions(classifier, pixels, trained.config.num_levels)
-        numbers[f"classifier_reads_{name}"] = accuracy(found, right, earlier)
+        numbers[f"classifier_reads_{name}"] = accuracy(found, right, trained.data.attributes is None, earlier)
     return numbers
 
 
 @draws
 def interpolations(trained):
-    images, condition = trained.alike(16)
-    return trained.save(
-        "interpolations", figures.interpolations(trained.model, images[:8], images[8:], 8, condition)
-    )
+    images, conditions = trained.alike(16)
+    return trained.save("interpolations", figures.interpolations(trained.model, images, 8, conditions))
 
 
 @draws
@@ -263,6 +264,8 @@ def arithmetic(trained):
         raise Skipped(f"--direction must be less than {trained.labels.shape[-1]}")
     with_it = trained.labels[:, FLAGS.direction] == 1
     there, others = trained.images[with_it], trained.images[~with_it]
+    if not (len(there) and len(others)):
+        raise Skipped(f"{len(there)} of {len(with_it)} images have the label of --direction")
     return trained.save("arithmetic", figures.arithmetic(trained.model, others[:8], there, others))
 
 

@@ -5,10 +5,10 @@ python examples/train_cifar.py --preset=cifar10 --out=runs/cifar10
 """
 
 import dataclasses
+import os
 import time
 
 import keras
-import numpy as np
 from absl import app, flags
 
 import tfp_realnvp as rnvp
@@ -54,7 +54,7 @@ flags.DEFINE_float("max_minutes", None, "End training after so many minutes.", l
 flags.DEFINE_integer("num_validation", 1024, "Test images in each epoch's evaluation.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Of weights, order and noise.")
 flags.DEFINE_integer("sample_every", 1, "Epochs between two pictures of samples.", lower_bound=1)
-flags.DEFINE_string("out", "runs/train_cifar", "Folder for the results.")
+flags.DEFINE_string("out", "runs/train_cifar", "New or empty folder for the results.")
 FLAGS = flags.FLAGS
 
 
@@ -62,21 +62,29 @@ def main(argv):
     if argv[1:]:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
     start = time.monotonic()
+    run = RunFolder(FLAGS.out)
+    run.check_is_new()
     given = {f.name: FLAGS[f.name].value for f in dataclasses.fields(Preset) if f.name in FLAGS}
     given = {name: value for name, value in given.items() if value is not None}
     preset = dataclasses.replace(PRESETS[FLAGS.preset] if FLAGS.preset else Preset(), **given)
     keras.utils.set_random_seed(FLAGS.seed)
     images = data.load(preset.dataset, FLAGS.data_dir, FLAGS.image_size)
-    config = preset.for_images(images, FLAGS.seed, FLAGS.data_dir, FLAGS.image_size)
+    config = preset.for_images(images, FLAGS.seed, absolute(FLAGS.data_dir), FLAGS.image_size)
     model = config.build()
     train = data.training_batches(images, config.batch_size, config.conditional, config.flip, FLAGS.seed)
     test = data.evaluation_batches(images, config.batch_size, config.conditional)
     validation = data.evaluation_batches(images, config.batch_size, config.conditional, FLAGS.num_validation)
 
-    run = RunFolder(FLAGS.out)
     run.path.mkdir(parents=True, exist_ok=True)
     config.write(run.config_path)
-    drawn = {"rows": 8, **columns(config, images), "temperature": config.temperature, "seed": FLAGS.seed}
+    conditions = data.conditions_to_draw(images) if config.conditional else None
+    drawn = {
+        "rows": 8,
+        "columns": 8 if conditions is None else len(conditions),
+        "temperature": config.temperature,
+        "seed": FLAGS.seed,
+        "conditional_input": conditions,
+    }
     model.fit(
         train,
         epochs=config.epochs,
@@ -84,8 +92,7 @@ def main(argv):
         validation_data=validation,
         shuffle=False,  # `train` is shuffled.
         callbacks=[
-            # Swapped at the end of an epoch, so that the callbacks below see averages.
-            *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if config.weight_averaging else []),
+            *([keras.callbacks.SwapEMAWeights()] if config.weight_averaging else []),
             callbacks.EpochCSV(run.history_path),
             keras.callbacks.TensorBoard(run.tensorboard_path),
             callbacks.SampleGrid(
@@ -116,14 +123,9 @@ def main(argv):
     print(f"Test bits/dim {bits} ({images.num_test} images); results are in {run.path}.")
 
 
-def columns(config, images):
-    """A column for each class, or with the attributes of a test image; else just eight."""
-    if not config.conditional:
-        return {"columns": 8}
-    if images.attributes is None:
-        return {"columns": config.num_conditions, "conditional_input": np.eye(config.num_conditions)}
-    _, conditions = data.first_images(images, 8)
-    return {"columns": 8, "conditional_input": conditions}
+def absolute(data_dir):
+    """A local folder as it is called from anywhere."""
+    return os.path.abspath(data_dir) if data_dir and "://" not in data_dir else data_dir
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ def test_it_reads_digits():
     x, conditions = data.first_images(digits, 360)
     read = read_conditions(classifier, x + 0.9, 17)
     np.testing.assert_array_equal(read.sum(axis=-1), 1)
-    assert accuracy(read, conditions) > 0.95
+    assert accuracy(read, conditions, one_hot=True) > 0.95
     np.testing.assert_array_equal(read_conditions(classifier, x, 17), read)
     outside = np.where(x == 16, 300.0, np.where(x == 0, -5.0, x))
     np.testing.assert_array_equal(read_conditions(classifier, outside, 17), read)
@@ -32,7 +32,7 @@ def test_it_reads_attributes():
     source = data.ImageData(dataset, dataset, (8, 8, 3), attributes=("left", "lower", "never"))
     classifier = trained_classifier(source, steps=150)
     read = read_conditions(classifier, images, 256)
-    assert accuracy(read, labels) > 0.97
+    assert accuracy(read, labels, one_hot=False) > 0.97
     assert not read[:, 2].any()
 
 
@@ -45,13 +45,13 @@ def test_it_needs_labels(tmp_path):
 def test_accuracy():
     classes = np.eye(3)[[0, 1, 2, 2]]
     read = np.eye(3)[[0, 1, 1, 2]]
-    assert accuracy(read, classes) == 0.75
-    assert accuracy(read, classes, before=np.eye(3)[[0, 0, 0, 0]]) == pytest.approx(2 / 3)
+    assert accuracy(read, classes, True) == 0.75
+    assert accuracy(read, classes, True, before=np.eye(3)[[0, 0, 0, 0]]) == pytest.approx(2 / 3)
     attributes = np.array([[1, 1, 0, 0], [1, 1, 1, 0]])
     read = np.array([[1, 0, 0, 0], [1, 1, 1, 1]])
-    assert accuracy(read, attributes) == 0.75
+    assert accuracy(read, attributes, False) == 0.75
     before = np.array([[1, 0, 0, 0], [1, 1, 0, 0]])  # One attribute changes in each.
-    assert accuracy(read, attributes, before) == 0.5
+    assert accuracy(read, attributes, False, before) == 0.5
 
 
 def test_keras_seed_gives_the_weights():

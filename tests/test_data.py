@@ -86,6 +86,20 @@ def test_folder(tmp_path, classes):
     assert next(resized.train.as_numpy_iterator())[0].shape == (4, 4, 3)
 
 
+def test_a_folder_keeps_its_order(tmp_path):
+    for i in range(30):
+        image = np.full((4, 5, 1 if i % 2 else 3), i, np.uint8)
+        keras.utils.save_img(tmp_path / f"{i}.png", image, scale=False)  # Grey ones, too.
+    images = data.load("folder", str(tmp_path))
+    once, again = (
+        np.concatenate(list(data.evaluation_batches(images, 9, split="train").as_numpy_iterator()))
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(once, again)
+    assert once.shape == (27, 4, 5, 3)
+    assert np.ptp(once, axis=(1, 2, 3)).max() == 0
+
+
 @pytest.mark.parametrize(
     "content, levels, classes",
     [

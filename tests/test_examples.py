@@ -261,14 +261,16 @@ def test_figures_one_by_one(trained):
     "script, flags, message",
     [
         ("figures.py", ("--figure=mona_lisa",), "--figure must be one of samples, .*; got mona_lisa"),
-        ("figures.py", ("--first=350",), "--first must leave 16 of the 360 test images; got 350"),
+        ("figures.py", ("--first=360",), "--first must be less than the 360 test images; got 360"),
         ("figures.py", ("--run=nowhere",), "`run` must be the folder of a training run; got nowhere"),
         ("evaluate.py", ("--run=nowhere",), "`run` must be the folder of a training run; got nowhere"),
         ("evaluate.py", ("--num_draws=0",), "num_draws"),
+        ("train_cifar.py", (), "`out` must be a new or an empty folder; .* is not empty"),
     ],
 )
 def test_bad_flags(trained, script, flags, message):
-    run_flag = f"--run={trained('--preset=tiny', '--seed=0')}"
+    path = trained("--preset=tiny", "--seed=0")
+    run_flag = f"--out={path}" if script == "train_cifar.py" else f"--run={path}"
     process = subprocess.run(
         [sys.executable, str(EXAMPLES / script), run_flag, *flags], capture_output=True, text=True
     )

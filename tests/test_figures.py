@@ -56,12 +56,12 @@ def test_manifold_of_four(model):
 
 
 def test_manifold_of_eight(conditional):
-    figure = figures.manifold(conditional, images[:8], conditions[0], num_angles=4)
+    figure = figures.manifold(conditional, images[:8], conditions[[0] * 8], num_angles=4)
     assert figure.images.shape == (20, 4, 4, *SHAPE)
     frames, rows, columns = zip(*[(f, r, c) for r in (0, 1) for c in (0, 1) for f in (0, 5)], strict=True)
     assert close(figure.images[list(frames), list(rows), list(columns)], images[:8])
     with pytest.raises(ValueError, match="`images` must be four or eight; got 5"):
-        figures.manifold(conditional, images[:5], conditions[0])
+        figures.manifold(conditional, images[:5], conditions[:5])
 
 
 def test_coarsest_scales(model):
@@ -108,7 +108,7 @@ def test_changed_conditions(conditional):
 
 
 def test_interpolations(model):
-    figure = figures.interpolations(model, images[:3], images[3:6], 5)
+    figure = figures.interpolations(model, images[:6], 5)
     assert figure.images.shape == (3, 5, *SHAPE)
     assert close(figure.images[:, 0], images[:3]) and close(figure.images[:, -1], images[3:6])
     assert not close(figure.images[:, 2], images[:3])
@@ -122,3 +122,19 @@ def test_arithmetic(model):
     direction = np.mean(model.encode(images[2:8]), axis=0) - np.mean(model.encode(images[8:]), axis=0)
     np.testing.assert_allclose(z[:, 1] - z[:, 0], np.stack([direction] * 2), atol=1e-5)
     np.testing.assert_allclose(z[:, 1] + z[:, 2], 2 * z[:, 0], atol=1e-5)
+
+
+def test_each_latent_is_of_its_own_condition_and_decoded_under_the_first(conditional):
+    pair = images[:2]
+    figure = figures.interpolations(conditional, pair, 3, conditions[:2])
+    z = conditional.encode(pair, conditions[:2])
+    np.testing.assert_allclose(np.asarray(figure.latents)[[0, 2]], z, atol=1e-5)
+    ends = figure.images[0, [0, 2]]
+    assert close(ends[0], pair[0]) and not close(ends[1], pair[1])
+    np.testing.assert_allclose(ends, conditional.decode(z, conditions[0]), atol=1e-2)
+    four = figures.manifold(conditional, images[:4], conditions[:4], num_angles=4)
+    np.testing.assert_allclose(
+        four.latents[1], conditional.encode(images[1:2], conditions[1:2])[0], atol=1e-5
+    )
+    whole = figures.mosaic(conditional, images[:4], 2, conditions[:4]).images
+    assert whole.shape == (1, 1, 16, 16, 3)

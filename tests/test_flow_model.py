@@ -341,3 +341,18 @@ def test_events_in_batches(batch_size, single):
         np.testing.assert_allclose(method(x, condition, batch_size), method(x, condition), atol=1e-6)
     samples = (model.sample(7, 5, conditional_input=condition, batch_size=b) for b in (batch_size, None))
     np.testing.assert_allclose(*samples, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 3), (2, 3), (2, 1, 3)])
+def test_conditions_that_broadcast_do_so_in_batches_too(shape):
+    model = rnvp.FlowModel(
+        tfd.TransformedDistribution(
+            tfd.Sample(tfd.Normal(0.0, 1.0), [4]),
+            rnvp.RealNVP((4,), conditional_event_shape=(3,), num_couplings=2, hidden_units=(4,)),
+        )
+    )
+    for v in model.trainable_variables:
+        v.assign_add(0.1 * np.random.default_rng(0).normal(size=v.shape))
+    condition = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+    samples = (model.sample((2, 2), 5, conditional_input=condition, batch_size=b) for b in (1, None))
+    np.testing.assert_allclose(*samples, atol=1e-6)

@@ -73,6 +73,16 @@ def test_array_without_preset(tmp_path):
     np.testing.assert_allclose(saved.mean(), bits[1], rtol=1e-5)
 
 
+def test_averages_are_kept_where_training_ends_early(tmp_path):
+    """What is saved and evaluated has the averages that the last validation had."""
+    flags = ("--preset=tiny", *SMALL, "--epochs=500", "--max_minutes=0.1", "--learning_rate=0.02")
+    process = run(*flags, f"--out={tmp_path}")
+    assert process.returncode == 0, process.stderr
+    _, rows, result = results(tmp_path)
+    assert result["steps"] < 1500
+    assert result["bits_per_dim"] == pytest.approx(float(rows[-1]["val_bits_per_dim"]), rel=1e-5)
+
+
 def test_max_minutes_ends_training(tmp_path):
     process = run(*SMALL, "--epochs=500", "--max_minutes=0.02", f"--out={tmp_path}")
     assert process.returncode == 0, process.stderr

@@ -22,6 +22,9 @@ class EpochCSV(keras.callbacks.CSVLogger):
 class SampleGrid(keras.callbacks.Callback):
     """Draws samples after every so many epochs, always of the same latents.
 
+    They are of the weights as training has them, not of the averages that `SwapEMAWeights`
+    keeps.
+
     Args:
       folder: Folder for the pictures, `epoch_0001.png` and so on.
       every: Python `int`, epochs between two pictures.

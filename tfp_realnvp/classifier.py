@@ -12,7 +12,7 @@ def trained_classifier(data, steps=1500, batch_size=64, seed=0):
     Args:
       data: `ImageData` with classes or attributes.
       steps: Python `int`, batches to train on.
-      batch_size: Python `int`.
+      batch_size: Python `int`; less if there are not as many images.
       seed: Python `int`, of the order of images; weights begin as Keras's global seed has it.
 
     Returns:
@@ -22,7 +22,7 @@ def trained_classifier(data, steps=1500, batch_size=64, seed=0):
     Raises:
       ValueError: if there are no labels.
     """
-    batches = training_batches(data, batch_size, conditional=True, seed=seed)
+    batches = training_batches(data, min(batch_size, data.num_train), conditional=True, seed=seed)
     inputs = x = keras.Input(data.event_shape)
     x = keras.layers.Rescaling(2 / (data.num_levels - 1), -1)(x)
     filters, side = 32, min(data.event_shape[:2])
@@ -62,20 +62,21 @@ def read_conditions(classifier, images, num_levels):
     return (probabilities > 0.5).astype(np.float32)
 
 
-def accuracy(read, conditions, before=None):
+def accuracy(read, conditions, one_hot, before=None):
     """How many conditions were read right.
 
     Args:
       read: Array as `read_conditions` returns it.
       conditions: Array of the same shape, of the right ones.
+      one_hot: Python `bool`, whether they are classes.
       before: Array of the same shape, of those before a change, to count only what changed;
         by default everything counts.
 
     Returns:
-      Python `float`, a share of rows for one-hot classes, else of single attributes.
+      Python `float`, a share of rows for classes, of single attributes else.
     """
     right = np.asarray(read) == np.asarray(conditions)
     counts = np.ones_like(right) if before is None else np.asarray(conditions) != np.asarray(before)
-    if np.all(np.sum(conditions, axis=-1) == 1):
+    if one_hot:
         right, counts = right.all(axis=-1), counts.any(axis=-1)
     return float(right[counts].mean())

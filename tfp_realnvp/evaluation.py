@@ -52,15 +52,11 @@ def log_prob_draws(
     Returns:
       Array of shape `[num_draws, number of images]`, in nats.
     """
-    return np.stack(
-        [
-            model.predict(
-                evaluation_batches(data, batch_size, conditional, num_images, split, noise_seed=seed + draw),
-                verbose=0,
-            )
-            for draw in range(num_draws)
-        ]
-    )
+    draws = []
+    for noise_seed in range(seed * num_draws, (seed + 1) * num_draws):
+        batches = evaluation_batches(data, batch_size, conditional, num_images, split, noise_seed)
+        draws.append(model.predict(batches, verbose=0))
+    return np.stack(draws)
 
 
 def mean_bits(log_prob, event_shape):

@@ -73,8 +73,8 @@ def manifold(model, images, conditional_input=None, num_angles=8, batch_size=64)
 
     Args:
       images: Four or eight images.
-      conditional_input: Array of shape `[size]`, for a conditional model: the same condition
-        for all images.
+      conditional_input: Array of shape `[n, size]`, for a conditional model; all latents are
+        decoded under the first condition.
       num_angles: Python `int`, rows and columns; the frames of an animation are 5 times as
         many.
 
@@ -97,7 +97,7 @@ def manifold(model, images, conditional_input=None, num_angles=8, batch_size=64)
     z = latents.manifold(model.encode(images, conditional_input), *angles)
     if len(images) == 8:
         z = tf.transpose(z, [2, 0, 1, 3, 4, 5])
-    return _decoded(model, z, conditional_input, batch_size)
+    return _decoded(model, z, _first(conditional_input), batch_size)
 
 
 def coarsest_scales(model, images, num_scales, conditional_input=None, noise_seed=None, batch_size=64):
@@ -153,8 +153,8 @@ def mosaic(model, images, columns, conditional_input=None, batch_size=64):
     Args:
       images: As many as make whole rows.
       columns: Python `int`, images in a row.
-      conditional_input: Array of shape `[size]`, for a conditional model: the same condition
-        for all images.
+      conditional_input: Array of shape `[n, size]`, for a conditional model; the mosaic is
+        decoded under the first condition.
 
     Returns:
       `Figure` of a single image.
@@ -163,7 +163,8 @@ def mosaic(model, images, columns, conditional_input=None, batch_size=64):
     "Concatenation" of the authors' code.
     """
     z = latents.mosaic(model.encode(images, conditional_input, batch_size), columns)[None]
-    return Figure(for_event_shape(model, z.shape[1:]).decode(z, conditional_input).numpy()[None])
+    larger = for_event_shape(model, z.shape[1:])
+    return Figure(larger.decode(z, _first(conditional_input)).numpy()[None])
 
 
 def changed_conditions(model, images, conditional_input, new_conditions, batch_size=64):
@@ -186,21 +187,21 @@ def changed_conditions(model, images, conditional_input, new_conditions, batch_s
     return Figure(np.concatenate([np.asarray(images)[:, None], changed], axis=1), tf.constant(z), conditions)
 
 
-def interpolations(model, first, second, num_steps, conditional_input=None, batch_size=64):
+def interpolations(model, images, num_steps, conditional_input=None, batch_size=64):
     """From one image to another through their latents.
 
     Args:
-      first, second: Images, a row for each pair.
+      images: An even number of images: those of the first half become those of the second,
+        a row each.
       num_steps: Python `int`, images in a row.
-      conditional_input: Array of shape `[size]`, for a conditional model: the same condition
-        for all images.
+      conditional_input: Array of shape `[n, size]`, for a conditional model; all latents are
+        decoded under the first condition.
 
     Returns:
       `Figure`.
     """
-    ends = (model.encode(images, conditional_input, batch_size) for images in (first, second))
-    z = latents.interpolation(*ends, num_steps)
-    return _decoded(model, tf.transpose(z, [1, 0, 2, 3, 4]), conditional_input, batch_size)
+    z = latents.interpolation(*tf.split(model.encode(images, conditional_input, batch_size), 2), num_steps)
+    return _decoded(model, tf.transpose(z, [1, 0, 2, 3, 4]), _first(conditional_input), batch_size)
 
 
 def arithmetic(
@@ -223,6 +224,10 @@ def arithmetic(
     direction = tf.reduce_mean(there, axis=0) - tf.reduce_mean(back, axis=0)
     z = tf.stack([z + factor * direction for factor in factors], axis=1)
     return _decoded(model, z, conditional_input, batch_size)
+
+
+def _first(conditional_input):
+    return None if conditional_input is None else conditional_input[0]
 
 
 def _decoded(model, z, conditional_input, batch_size):

@@ -210,7 +210,8 @@ class FlowModel(keras.Model):
         Returns:
           `Tensor` of latents, of the shape of the base distribution's events.
         """
-        return self._in_batches(self._inverse, self._continuous(events), conditional_input, batch_size)
+        events, ndims = self._continuous(events), self.distribution.event_shape.rank
+        return self._in_batches(self._inverse, events, ndims, conditional_input, batch_size)
 
     def decode(self, latents, conditional_input=None, batch_size=None):
         """Events of latents: the paper's g, the inverse of `encode`.
@@ -223,18 +224,19 @@ class FlowModel(keras.Model):
         Returns:
           `Tensor` of events.
         """
-        latents = of_shape(latents, self.distribution.distribution.event_shape, "latents")
+        shape = self.distribution.distribution.event_shape
+        latents = of_shape(latents, shape, "latents")
         latents = tf.cast(latents, self.distribution.dtype)
-        return self._in_batches(self._forward, latents, conditional_input, batch_size)
+        return self._in_batches(self._forward, latents, shape.rank, conditional_input, batch_size)
 
-    def _in_batches(self, method, value, condition, batch_size):
+    def _in_batches(self, method, value, event_ndims, condition, batch_size):
         condition = None if condition is None else tf.convert_to_tensor(condition)
         if batch_size is None:
             return method(value, condition)
         check_integer(batch_size, "batch_size", least=1)
         for shape in condition_shapes(self.distribution):
-            if condition is not None and condition.shape.rank == shape.rank:  # A single one.
-                condition = tf.broadcast_to(condition, [value.shape[0], *shape])
+            if condition is not None:
+                condition = tf.broadcast_to(condition, [*value.shape[:-event_ndims], *shape])
         return in_batches(method, value, condition, batch_size)
 
     def recalibrate(self, x, condition=None, batch_size=32, steps=None):

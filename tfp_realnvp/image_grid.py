@@ -1,6 +1,5 @@
 """Images side by side, as PNG files and animations."""
 
-import matplotlib.image
 import numpy as np
 
 SMALLEST_WIDTH = 640
@@ -27,6 +26,8 @@ def image_grid(images, num_levels=256):
 
 def save_image_grid(path, images, num_levels=256):
     """Writes `image_grid` to a PNG file, enlarged by a whole factor where it is small."""
+    import matplotlib.image  # Only pictures need it.
+
     matplotlib.image.imsave(path, _picture(images, num_levels))
 
 

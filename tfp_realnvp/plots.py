@@ -30,10 +30,12 @@ def histograms(path, bits):
     Args:
       path: Name of the PNG file.
       bits: Dictionary of arrays of bits per dimension, by the names of the sets. The first one
-        sets the scale: what lies further above it than it is wide is in the last bar.
+        sets the scale: what lies further above it than it is wide is in the last bar. Those
+        that are not finite are left out.
     """
     figure = _figure(height=0.9 * len(bits) + 0.6)
     axes = figure.subplots(len(bits), sharex=True, squeeze=False)[:, 0]
+    bits = {name: values[np.isfinite(values)] for name, values in bits.items()}
     first = next(iter(bits.values()))
     largest = np.max(first) + np.ptp(first)
     shown = {name: np.minimum(values, largest) for name, values in bits.items()}

@@ -43,6 +43,11 @@ class RunFolder:
             )
         return Configuration.read(self.config_path)
 
+    def check_is_new(self):
+        """Raises a FileExistsError if there is something in the folder already."""
+        if self.path.exists() and any(self.path.iterdir()):
+            raise FileExistsError(f"`out` must be a new or an empty folder; {self.path} is not empty.")
+
     def check_has_ended(self):
         """Raises a FileNotFoundError if there is no trained model yet."""
         if not self.model_path.exists():
@@ -73,5 +78,14 @@ class RunFolder:
 
     def add_results(self, **results):
         """Adds to `results.json`, in the place of what had these names."""
-        with whole_file(self.results_path) as partial:
-            pathlib.Path(partial).write_text(json.dumps({**self.results(), **results}, indent=2) + "\n")
+        _add(self.results_path, results)
+
+    def add_figure(self, name, numbers):
+        """Adds what was measured of a figure to `figures/figures.json`."""
+        _add(self.figures_path / "figures.json", {name: numbers})
+
+
+def _add(path, record):
+    before = json.loads(path.read_text()) if path.exists() else {}
+    with whole_file(path) as partial:
+        pathlib.Path(partial).write_text(json.dumps({**before, **record}, indent=2) + "\n")

@@ -3,7 +3,7 @@
 import functools
 
 from tfp_realnvp.data import array_file, celeba, cifar10, digits, folder, imagenet, lsun
-from tfp_realnvp.data.batches import evaluation_batches, first_images, training_batches
+from tfp_realnvp.data.batches import conditions_to_draw, evaluation_batches, first_images, training_batches
 from tfp_realnvp.data.image_data import ImageData
 
 SOURCES = {
@@ -20,7 +20,15 @@ SOURCES = {
 }
 DATASETS = tuple(SOURCES)
 
-__all__ = ["DATASETS", "ImageData", "evaluation_batches", "first_images", "load", "training_batches"]
+__all__ = [
+    "DATASETS",
+    "ImageData",
+    "conditions_to_draw",
+    "evaluation_batches",
+    "first_images",
+    "load",
+    "training_batches",
+]
 
 
 def load(name, data_dir=None, image_size=None):

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import tensorflow as tf
 
 from tfp_realnvp.images import dequantize
@@ -21,7 +22,7 @@ def training_batches(data, batch_size, conditional=False, flip=False, seed=None)
       batch_size: Python `int`; every batch has this size.
       conditional: Python `bool`, whether to give pairs of images and conditions.
       flip: Python `bool`, whether to mirror every other image at random.
-      seed: Python `int`, which gives the same batches each time, or None.
+      seed: Python `int`, which gives the same batches whenever they are made anew, or None.
 
     Returns:
       `tf.data.Dataset` of images, uint8 of shape `[batch_size, *event_shape]`, or of pairs
@@ -108,6 +109,21 @@ def first_images(data, num_images, split="test"):
     batches = evaluation_batches(data, num_images, has_labels, num_images, split)
     batch = next(batches.as_numpy_iterator())
     return batch if has_labels else (batch, None)
+
+
+def conditions_to_draw(data, num_images=8):
+    """Conditions to draw samples under: all classes, or the attributes of some test images.
+
+    Args:
+      data: `ImageData` with labels.
+      num_images: Python `int`, how many images, where there are attributes.
+
+    Returns:
+      float32 array of shape `[n, num_conditions]`.
+    """
+    if data.attributes is None:
+        return np.eye(data.num_conditions, dtype=np.float32)
+    return first_images(data, num_images)[1]
 
 
 def _are_larger(images, data):

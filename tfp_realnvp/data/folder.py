@@ -3,6 +3,7 @@
 import pathlib
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfp_realnvp.data.image_data import ImageData
@@ -35,30 +36,27 @@ def load(data_dir, image_size=None):
             f"`data_dir` must be a folder with at least two images ({', '.join(FORMATS)}); got {data_dir!r} "
             f"with {len(files)}."
         )
-    classes = not any(p.parent == folder for p in files)
-    size = (
-        (image_size, image_size)
-        if image_size
-        else keras.utils.img_to_array(keras.utils.load_img(files[0])).shape[:2]
+    parts = [p.relative_to(folder).parts for p in files]
+    names = sorted({p[0] for p in parts}) if all(len(p) > 1 for p in parts) else None
+    labels = [names.index(p[0]) if names else 0 for p in parts]
+    size = (image_size, image_size) if image_size else _read(str(files[0])).shape[:2]
+
+    def example(path, label):
+        image = keras.preprocessing.image.smart_resize(_read(path), size)
+        image = tf.ensure_shape(image, (*size, 3))
+        return tf.cast(tf.round(tf.clip_by_value(image, 0, 255)), tf.uint8), label
+
+    order = np.random.default_rng(0).permutation(len(files))
+    test, train = np.split(order, [max(1, int(TEST_SHARE * len(files)))])
+    train, test = (
+        tf.data.Dataset.from_tensor_slices(([str(files[i]) for i in part], [labels[i] for i in part])).map(
+            example, num_parallel_calls=tf.data.AUTOTUNE
+        )
+        for part in (train, test)
     )
-    train, test = keras.utils.image_dataset_from_directory(
-        folder,
-        labels="inferred" if classes else None,
-        image_size=size,
-        crop_to_aspect_ratio=True,
-        batch_size=None,
-        validation_split=max(TEST_SHARE, 1 / len(files)),
-        subset="both",
-        seed=0,
-        verbose=False,
-    )
-    return ImageData(
-        train=train.map(_uint8),
-        test=test.map(_uint8),
-        event_shape=(*size, 3),
-        num_classes=len(train.class_names) if classes else None,
-    )
+    return ImageData(train, test, event_shape=(*size, 3), num_classes=len(names) if names else None)
 
 
-def _uint8(image, label=0):
-    return tf.cast(tf.round(tf.clip_by_value(image, 0, 255)), tf.uint8), label
+def _read(path):
+    """The image in a file, the first one of an animation."""
+    return tf.io.decode_image(tf.io.read_file(path), channels=3, expand_animations=False)
