@@ -56,13 +56,18 @@ def main(argv):
     for run in runs:
         run.check_has_ended()  # All have, and all images are there, or none is evaluated.
     images = [config.images(FLAGS.data_dir) for config in configurations]
-    of_configuration = {}  # Lists of results, of runs that are alike but for their seed.
+    groups = {}  # Of runs that are alike but for their seed, each with its results.
     for run, config, data_set in zip(runs, configurations, images, strict=True):
         results = evaluate(run.model(), config, data_set)
         run.add_results(evaluation=results)
-        of_configuration.setdefault(dataclasses.replace(config, seed=None), []).append(results)
+        groups.setdefault(dataclasses.replace(config, seed=None), []).append((run, results))
     lines = [line(HEADER), line(["---"] * len(HEADER))]
-    table = "\n".join(lines + [line(cells(*item)) for item in of_configuration.items()])
+    for config, evaluated in groups.items():
+        summary = over_runs([results for _, results in evaluated])
+        lines.append(line(cells(config, summary)))
+        for run, _ in evaluated:
+            run.add_results(over_runs=summary)
+    table = "\n".join(lines)
     for run in runs:
         (run.path / "table.md").write_text(table + "\n")
     print(table)
@@ -86,26 +91,37 @@ def evaluate(model, config, images):
     return results
 
 
-def cells(config, results):
-    """A row of the table: the results of a run, or of several that differ in their seed."""
+def over_runs(results):
+    """What `evaluate` gave for several runs, as means over these; of a single run, as it is."""
+    summary = {
+        **results[0],
+        "runs": len(results),
+        "inversion_error": max(r["inversion_error"] for r in results),
+    }
+    if len(results) > 1:
+        for split in ("test", "train"):
+            summary[split] = {
+                name: dataclasses.asdict(Estimate.of([r[split][name]["mean"] for r in results]))
+                for name in results[0][split]
+            }
+    return summary
+
+
+def cells(config, summary):
+    """A row of the table."""
     paper = "-" if config.paper_bits_per_dim is None else f"{config.paper_bits_per_dim:.2f}"
     if config.paper_train_bits_per_dim is not None:
         paper += f" ({config.paper_train_bits_per_dim:.2f})"
-
-    def over_runs(split, name):
-        each = [Estimate(**r[split][name]) for r in results]
-        return each[0] if len(each) == 1 else Estimate.of([estimate.mean for estimate in each])
-
     return (
         config.dataset,
         paper,
-        over_runs("test", "bits_per_dim"),
-        over_runs("train", "bits_per_dim"),
-        over_runs("test", "importance_weighted"),
-        f"{max(r['inversion_error'] for r in results):.1e}",
-        results[0]["num_images"],
-        results[0]["num_draws"],
-        len(results),
+        Estimate(**summary["test"]["bits_per_dim"]),
+        Estimate(**summary["train"]["bits_per_dim"]),
+        Estimate(**summary["test"]["importance_weighted"]),
+        f"{summary['inversion_error']:.1e}",
+        summary["num_images"],
+        summary["num_draws"],
+        summary["runs"],
     )
 
 

@@ -202,6 +202,12 @@ def test_evaluate(trained):
     means = [found["test"]["bits_per_dim"]["mean"] for found in (first, second)]
     spread = np.std(means, ddof=1) / 2**0.5
     assert of_seeds[:3] == ["digits", "-", f"{np.mean(means):.3f} ± {spread:.3f}"]
+    for path in runs:
+        summary = json.loads((path / "results.json").read_text())["over_runs"]
+        assert summary["runs"] == 2
+        assert summary["test"]["bits_per_dim"] == pytest.approx(
+            {"mean": np.mean(means), "standard_error": spread}
+        )
     bits = single["test"]["bits_per_dim"]
     assert of_other[2] == f"{bits['mean']:.3f} ± {bits['standard_error']:.3f}"
     assert (of_seeds[-1], of_other[-1]) == ("2", "1")
