@@ -214,6 +214,7 @@ def test_evaluate(trained):
     assert json.loads((other / "results.json").read_text())["steps"] == 2  # What training wrote stays.
 
 
+@pytest.mark.slow
 def test_evaluate_names_the_papers_figure(trained):
     path = trained("--preset=celeba_small", "--conditional", mock=True)
     printed = run("evaluate.py", f"--run={path}", "--num_draws=1", mock=True)
@@ -223,9 +224,14 @@ def test_evaluate_names_the_papers_figure(trained):
 @pytest.mark.parametrize(
     "flags, skipped, mock",
     [
-        (("--preset=tiny",), {"arithmetic"}, False),
+        (("--preset=tiny", "--seed=0"), {"arithmetic"}, False),
         (("--preset=tiny", "--noconditional"), {"conditions"}, False),
-        (("--preset=celeba_small", "--conditional"), {"arithmetic", "histogram"}, True),
+        pytest.param(
+            ("--preset=celeba_small", "--conditional"),
+            {"arithmetic", "histogram"},
+            True,
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             ("--preset=lsun_tower_small",), {"conditions", "arithmetic"}, True, marks=pytest.mark.slow
         ),
@@ -258,7 +264,7 @@ def test_figures(trained, flags, skipped, mock):
 
 
 def test_figures_one_by_one(trained):
-    path = trained("--preset=tiny", "--seed=0")
+    path = trained("--preset=tiny", "--seed=1")
     assert run("figures.py", f"--run={path}", "--figure=mosaic").startswith("mosaic: drawn\n")
     assert {p.name for p in (path / "figures").iterdir()} == {"mosaic.png", "figures.json"}
 
@@ -268,9 +274,7 @@ def test_figures_one_by_one(trained):
     [
         ("figures.py", ("--figure=mona_lisa",), "--figure must be one of samples, .*; got mona_lisa"),
         ("figures.py", ("--first=360",), "--first must be less than the 360 test images; got 360"),
-        ("figures.py", ("--run=nowhere",), "`run` must be the folder of a training run; got nowhere"),
         ("evaluate.py", ("--run=nowhere",), "`run` must be the folder of a training run; got nowhere"),
-        ("evaluate.py", ("--num_draws=0",), "num_draws"),
         ("train_cifar.py", (), "`out` must be a new or an empty folder; .* is not empty"),
     ],
 )

@@ -75,7 +75,7 @@ def test_array_without_preset(tmp_path):
 
 def test_averages_are_kept_where_training_ends_early(tmp_path):
     """What is saved and evaluated has the averages that the last validation had."""
-    flags = ("--preset=tiny", *SMALL, "--epochs=500", "--max_minutes=0.1", "--learning_rate=0.02")
+    flags = ("--preset=tiny", *SMALL, "--epochs=500", "--max_minutes=0.03", "--learning_rate=0.02")
     process = run(*flags, f"--out={tmp_path}")
     assert process.returncode == 0, process.stderr
     _, rows, result = results(tmp_path)
