@@ -13,6 +13,8 @@ from tfp_realnvp.whole_file import whole_file
 class RunFolder:
     """A folder with `config.json`, `model.keras`, `history.csv` and `results.json`.
 
+    In the place of `model.keras` there may be `model.weights.h5`, as `save_weights` writes it.
+
     Args:
       path: Its name.
 
@@ -24,6 +26,7 @@ class RunFolder:
         self.path = pathlib.Path(path)
         self.config_path = self.path / "config.json"
         self.model_path = self.path / "model.keras"
+        self.weights_path = self.path / "model.weights.h5"
         self.history_path = self.path / "history.csv"
         self.results_path = self.path / "results.json"
         self.tensorboard_path = self.path / "tensorboard"
@@ -50,7 +53,7 @@ class RunFolder:
 
     def check_has_ended(self):
         """Raises a FileNotFoundError if there is no trained model yet."""
-        if not self.model_path.exists():
+        if not (self.model_path.exists() or self.weights_path.exists()):
             raise FileNotFoundError(
                 f"`run` must be a run that has ended; {self.path} is without model.keras."
             )
@@ -62,7 +65,11 @@ class RunFolder:
           FileNotFoundError: if training has not ended yet.
         """
         self.check_has_ended()
-        return keras.models.load_model(self.model_path)
+        if self.model_path.exists():
+            return keras.models.load_model(self.model_path)
+        model = self.configuration().build()
+        model.load_weights(self.weights_path)
+        return model
 
     def history(self):
         """Dictionary of lists, a number an epoch, by the names of `history.csv`; empty without one."""
