@@ -32,4 +32,4 @@ def test_its_bits_per_dim(model):
     bits = rnvp.bits_per_dim(model.predict(images, verbose=0), (32, 32, 3))
     # The mean of the whole split, within three standard errors of the mean of 256 images.
     expected = RUN.results()["evaluation"]["test"]["bits_per_dim"]["mean"]
-    assert bits.mean() == pytest.approx(expected, abs=3 * bits.std() / 16)
+    assert bits.mean() == pytest.approx(expected, abs=float(3 * bits.std() / 16))
