@@ -102,6 +102,7 @@ def test_a_training_step_under_attributes():
     assert model.distribution.bijector.bijectors[-1].conditional_event_shape == (40,)
 
 
+@pytest.mark.slow
 def test_a_training_step_on_cifar10():
     if not TFDS.exists():
         pytest.skip(f"CIFAR-10 is not at {TFDS}")

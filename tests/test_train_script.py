@@ -73,6 +73,7 @@ def test_array_without_preset(tmp_path):
     np.testing.assert_allclose(saved.mean(), bits[1], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_averages_are_kept_where_training_ends_early(tmp_path):
     """What is saved and evaluated has the averages that the last validation had."""
     flags = ("--preset=tiny", *SMALL, "--epochs=500", "--max_minutes=0.03", "--learning_rate=0.02")
