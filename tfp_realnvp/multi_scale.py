@@ -9,7 +9,7 @@ from tfp_realnvp.networks.coupling_network import ChannelNetwork, CheckerboardNe
 tfb = tfp.bijectors
 
 
-def multi_scale(couplings, shape, scale, num_scales, filters, network):
+def multi_scale(couplings, shape, scale, num_scales, filters, network, recompute):
     """Members of a scale of an image flow and all below it, from data to latents."""
     height, width, channels = shape
     network = {**network, "conditional_channels": couplings.condition and couplings.condition[-1]}
@@ -46,8 +46,8 @@ def multi_scale(couplings, shape, scale, num_scales, filters, network):
             **network,
         )
     half = height // 2, width // 2, 2 * channels
-    below = multi_scale(couplings, half, scale + 1, num_scales, 2 * filters, network)
-    below = Chain(below, name=f"scale_{scale + 1}", **member)
+    below = multi_scale(couplings, half, scale + 1, num_scales, 2 * filters, network, recompute)
+    below = Chain(below, recompute=recompute, name=f"scale_{scale + 1}", **member)
     return [
         *members,
         Squeeze(name=f"{name}_unsqueeze", **member),

@@ -58,6 +58,7 @@ class RealNVP(Chain):
         hidden_units=None,
         batch_norm_momentum=0.9,
         use_running_average=False,
+        recompute=False,
         layers=None,
         dtype_policy=None,
         dtype=None,
@@ -86,6 +87,8 @@ class RealNVP(Chain):
           batch_norm_momentum: Python `float`, share of the old value in the moving
             statistics of the batch norms after couplings.
           use_running_average: Python `bool`, appendix E's variant of these batch norms.
+          recompute: Python `bool`, whether the backward pass rebuilds the activations of each
+            coupling, in place of keeping them: less memory, more time; see `Chain`.
           layers: `parameters["layers"]` of a flow of the same configuration, to share them (as
             `copy` does, also with another `event_shape` of as many channels).
           dtype_policy: Keras's policy of the networks, or its name, such as
@@ -116,7 +119,7 @@ class RealNVP(Chain):
             "bottleneck": bottleneck or None,
         }
         vectors = {"num_couplings": num_couplings, "hidden_units": hidden_units}
-        for argument in ("skip", "bottleneck", "use_batch_norm", "use_running_average"):
+        for argument in ("skip", "bottleneck", "use_batch_norm", "use_running_average", "recompute"):
             check_bool(parameters[argument], argument)
         check_number(batch_norm_momentum, "batch_norm_momentum", "in [0, 1)", lambda m: 0 <= m < 1)
         _check(shape, condition, images, vectors)
@@ -141,10 +144,12 @@ class RealNVP(Chain):
                     "bottleneck": bottleneck,
                     "use_batch_norm": use_batch_norm,
                 }
-                bijectors = multi_scale(couplings, shape, 0, self._num_scales, base_filters or 32, network)
+                bijectors = multi_scale(
+                    couplings, shape, 0, self._num_scales, base_filters or 32, network, recompute
+                )
             parameters["layers"] = couplings.layers
             super().__init__(
-                bijectors, dtype=dtype, validate_args=validate_args, parameters=parameters, name=name
+                bijectors, dtype, validate_args, recompute, parameters, name
             )
 
     @property

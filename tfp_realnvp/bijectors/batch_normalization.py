@@ -126,8 +126,8 @@ class BatchNormalization(Bijector):
     def _forward_and_log_det(self, x, training, conditional_input):
         x = self._ensure_event_shape(x)
         shift, mean, log_scale = self._affine(*self._moving())
-        y = (x - shift) * tf.exp(-log_scale) + mean
-        return self._where_changed(y, x), -self._log_det(log_scale, x)
+        shift, mean, scale = self._where_changed(shift, mean, tf.exp(-log_scale))
+        return (x - shift) * scale + mean, -self._log_det(log_scale, x)
 
     def _inverse_and_log_det(self, y, training, conditional_input):
         y = self._ensure_event_shape(y)
@@ -135,8 +135,9 @@ class BatchNormalization(Bijector):
         if is_training(training) and self._layer.trainable:
             moments = self._batch_moments(y)
         shift, mean, log_scale = self._affine(*moments)
-        x = (y - mean) * tf.exp(log_scale) + shift
-        return self._where_changed(x, y), self._log_det(log_scale, y)
+        log_det = self._log_det(log_scale, y)
+        shift, mean, scale = self._where_changed(shift, mean, tf.exp(log_scale))
+        return (y - mean) * scale + shift, log_det
 
     def _affine(self, mean, variance):
         """The normalisation as a shift, the mean and a log-scale, one of each a channel."""
@@ -156,7 +157,7 @@ class BatchNormalization(Bijector):
 
     def _batch_moments(self, y):
         """Mean and variance to normalise `y` by while training; moves the moving ones."""
-        changed = self._where_changed(y, tf.zeros_like(y))
+        changed = y if self._mask is None else tf.math.multiply_no_nan(y, tf.constant(~self._mask, y.dtype))
         axes = tf.range(tf.rank(y) - 1) if y.shape.rank is None else list(range(y.shape.rank - 1))
         mean = tf.reduce_mean(changed, axes)
         variance = tf.reduce_mean(tf.math.squared_difference(changed, mean), axes)
@@ -173,8 +174,14 @@ class BatchNormalization(Bijector):
     def _moving(self):
         return self._layer.moving_mean, self._layer.moving_variance
 
-    def _where_changed(self, changed, unchanged):
-        return changed if self._mask is None else tf.where(self._mask, unchanged, changed)
+    def _where_changed(self, shift, mean, scale):
+        """The three as they are, but such that nothing changes where the mask is."""
+        if self._mask is None:
+            return shift, mean, scale
+        return [
+            tf.where(self._mask, tf.constant(identity, value.dtype), value)
+            for value, identity in ((shift, 0), (mean, 0), (scale, 1))
+        ]
 
     def _log_det(self, log_scale, x):
         """Sum over the changed elements of an event, of the batch's shape."""

@@ -6,9 +6,10 @@ import functools
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfp_realnvp.arguments import float_dtype
+from tfp_realnvp.arguments import check_bool, float_dtype
 from tfp_realnvp.bijectors.bijector import Bijector
-from tfp_realnvp.bijectors.call_arguments import member_kwargs, takes_condition
+from tfp_realnvp.bijectors.call_arguments import is_training, member_kwargs, takes_condition
+from tfp_realnvp.bijectors.recompute import is_rebuilt_inside, recompute, segments
 
 
 class Chain(Bijector):
@@ -30,7 +31,11 @@ class Chain(Bijector):
     [0.0, 0.0]
     """
 
-    def __init__(self, bijectors, dtype=None, validate_args=False, parameters=None, name="chain"):
+    _TF_MODULE_IGNORED_PROPERTIES = Bijector._TF_MODULE_IGNORED_PROPERTIES.union(("_segments",))
+
+    def __init__(
+        self, bijectors, dtype=None, validate_args=False, recompute=False, parameters=None, name="chain"
+    ):
         """Creates the chain.
 
         Args:
@@ -39,6 +44,10 @@ class Chain(Bijector):
           dtype: `tf.DType` of events, None for that of the members.
           validate_args: Python `bool`, whether to check that what goes into the chain and
             what comes out of each member is finite, at a cost; the error names the member.
+          recompute: Python `bool`, whether the backward pass rebuilds the activations in
+            the networks of couplings, instead of keeping them: it keeps one event of
+            each coupling, and runs its network once more. Gradients, moving statistics and
+            dropout stay what they are. The state of networks must be in Keras 3 layers.
           parameters: Constructor arguments of a subclass, for `copy`.
           name: Python `str`.
 
@@ -47,6 +56,7 @@ class Chain(Bijector):
           TypeError: if it is no sequence, or one of them is no bijector.
         """
         parameters = dict(locals()) if parameters is None else parameters
+        check_bool(recompute, "recompute")
         if not isinstance(bijectors, collections.abc.Sequence):
             raise TypeError(f"`bijectors` must be a sequence of bijectors; got {bijectors!r}.")
         bijectors = list(bijectors)
@@ -62,6 +72,8 @@ class Chain(Bijector):
             raise ValueError(f"`bijectors` must agree on their dtype, and with `dtype`; got {names}.")
         with tf.name_scope(name) as name:
             self._bijectors = bijectors
+            self._recompute = recompute
+            self._segments = self._no_dependency(segments(bijectors) if recompute else (tuple(bijectors),))
             inferred = tfp.bijectors.Chain(bijectors)
             for ndims in (inferred.forward_min_event_ndims, inferred.inverse_min_event_ndims):
                 if tf.nest.is_nested(ndims):
@@ -85,6 +97,11 @@ class Chain(Bijector):
         return list(self._bijectors)
 
     @property
+    def recompute(self):
+        """Whether the backward pass rebuilds activations."""
+        return self._recompute
+
+    @property
     def takes_condition(self):
         return any(takes_condition(b) for b in self._bijectors)
 
@@ -93,24 +110,39 @@ class Chain(Bijector):
         return all(b._is_permutation for b in self._bijectors)
 
     def _forward_and_log_det(self, x, training, conditional_input):
-        x = self._checked(x, "its input")
-        ndims, log_det = self.forward_min_event_ndims, 0
-        for b in reversed(self._bijectors):
-            kwargs = member_kwargs(b, training, conditional_input)
-            y = self._checked(b.forward(x, **kwargs), f"`{b.name}.forward`")
-            log_det += b.forward_log_det_jacobian(x, ndims, **kwargs)
-            x, ndims = y, b.forward_event_ndims(ndims)
-        return x, log_det
+        return self._apply("forward", x, training, conditional_input)
 
     def _inverse_and_log_det(self, y, training, conditional_input):
-        y = self._checked(y, "its input")
-        ndims, log_det = self.inverse_min_event_ndims, 0
-        for b in self._bijectors:
+        return self._apply("inverse", y, training, conditional_input)
+
+    def _apply(self, direction, x, training, conditional_input):
+        """Value and log-determinant of `forward` or of `inverse`, through all members."""
+        x, log_det = self._checked(x, "its input"), 0
+        ndims = getattr(self, f"{direction}_min_event_ndims")
+        order = 1 if direction == "inverse" else -1
+        if self._recompute:
+            training = is_training(training)  # The backward pass is in no call of Keras.
+        for members in self._segments[::order]:
+            members = members[::order]
+            through = functools.partial(self._through, direction, members, ndims, training)
+            inputs = [x] if conditional_input is None else [x, conditional_input]
+            if not self._recompute or is_rebuilt_inside(members[0]):
+                x, change = through(*inputs)
+            else:
+                x, change = recompute(through, members, inputs, training)
+            log_det += change
+            for b in members:
+                ndims = getattr(b, f"{direction}_event_ndims")(ndims)
+        return x, log_det
+
+    def _through(self, direction, members, ndims, training, x, conditional_input=None):
+        log_det = 0
+        for b in members:
             kwargs = member_kwargs(b, training, conditional_input)
-            x = self._checked(b.inverse(y, **kwargs), f"`{b.name}.inverse`")
-            log_det += b.inverse_log_det_jacobian(y, ndims, **kwargs)
-            y, ndims = x, b.inverse_event_ndims(ndims)
-        return y, log_det
+            y = self._checked(getattr(b, direction)(x, **kwargs), f"`{b.name}.{direction}`")
+            log_det += getattr(b, f"{direction}_log_det_jacobian")(x, ndims, **kwargs)
+            x, ndims = y, getattr(b, f"{direction}_event_ndims")(ndims)
+        return x, log_det
 
     def _checked(self, value, what):
         if not (self.validate_args and value.dtype.is_floating):
