@@ -165,6 +165,7 @@ CASES = {
     ),
     "Chain.dtype, another": (lambda: rnvp.Chain([norm()], dtype="float64"), ValueError, "agree on their dtype, and with `dtype`"),
     "Chain.dtype": (lambda: rnvp.Chain([tfb.Exp()], dtype="int8"), TypeError, "`dtype` must be a float dtype"),
+    "Chain.recompute": (lambda: rnvp.Chain([norm()], recompute=1), TypeError, "`recompute` must be a Python bool; got 1"),
     "Chain.validate_args": (lambda: rnvp.Chain([tfb.Exp()], validate_args=0), TypeError, "`validate_args`.*got 0"),
     "Chain.validate_args, not finite": (
         lambda: rnvp.Chain([tfb.Exp(name="e")], validate_args=True, name="c").inverse(x - 1), RuntimeCheck, "`c`: `e.inverse`",
@@ -264,6 +265,7 @@ CASES = {
     "RealNVP.hidden_units": (lambda: vector_flow(hidden_units=(8, 0)), ValueError, "`hidden_units`.*least 1; got 0"),
     "RealNVP.hidden_units, number": (lambda: vector_flow(hidden_units=8), TypeError, "`hidden_units` must be a sequence.*got 8"),
     "RealNVP.hidden_units, of images": (lambda: image_flow(hidden_units=(8,)), ValueError, "`hidden_units` has no meaning"),
+    "RealNVP.recompute": (lambda: vector_flow(recompute="yes"), TypeError, "`recompute`.*got 'yes'"),
     "RealNVP.batch_norm_momentum": (lambda: vector_flow(batch_norm_momentum=1), ValueError, "`batch_norm_momentum`.*got 1"),
     "RealNVP.use_running_average": (lambda: vector_flow(use_running_average="E"), TypeError, "`use_running_average`.*got 'E'"),
     "RealNVP.layers": (lambda: vector_flow(layers=3), TypeError, "`layers` must be a list.*got 3"),

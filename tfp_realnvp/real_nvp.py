@@ -148,9 +148,7 @@ class RealNVP(Chain):
                     couplings, shape, 0, self._num_scales, base_filters or 32, network, recompute
                 )
             parameters["layers"] = couplings.layers
-            super().__init__(
-                bijectors, dtype, validate_args, recompute, parameters, name
-            )
+            super().__init__(bijectors, dtype, validate_args, recompute, parameters, name)
 
     @property
     def event_shape(self):

@@ -43,7 +43,9 @@ def recompute(function, bijectors, inputs, trains):
             before = [scope.get_current_value(v) for v in variables]
             outputs = function(*tensors[: len(inputs)])
             after = [scope.get_current_value(v) for v in variables]
-        updates.append([(v, new) for v, old, new in zip(variables, before, after, strict=True) if new is not old])
+        updates.append(
+            [(v, new) for v, old, new in zip(variables, before, after, strict=True) if new is not old]
+        )
         return outputs
 
     outputs = tf.recompute_grad(stateless)(*inputs, *values)
