@@ -141,16 +141,18 @@ class BatchNormalization(Bijector):
 
     def _affine(self, mean, variance):
         """The normalisation as a shift, the mean and a log-scale, one of each a channel."""
-        mean, variance = tf.convert_to_tensor(mean), tf.convert_to_tensor(variance)
         log_scale = -0.5 * tf.math.log(variance + self._epsilon)
         if self._layer.log_gamma is not None:
-            log_scale += self._layer.log_gamma
-        shift = tf.zeros_like(mean) if self._layer.beta is None else tf.convert_to_tensor(self._layer.beta)
-        return [self._at_all_channels(v) for v in (shift, mean, log_scale)]
+            log_scale += self._at_all_channels(self._layer.log_gamma)
+        beta = self._layer.beta
+        return tf.zeros_like(mean) if beta is None else self._at_all_channels(beta), mean, log_scale
 
-    def _at_all_channels(self, vector):
-        """Zero for the channels that have no variables."""
-        channels = self._event_shape[-1]
+    def _moving(self):
+        return [self._at_all_channels(v) for v in self._moving_variables()]
+
+    def _at_all_channels(self, variable):
+        """Zero for the channels that have no variables, which change nothing."""
+        vector, channels = tf.convert_to_tensor(variable), self._event_shape[-1]
         if self._channels.size == channels:
             return vector
         return tf.scatter_nd(self._channels[:, None], vector, [channels])
@@ -161,17 +163,21 @@ class BatchNormalization(Bijector):
         axes = tf.range(tf.rank(y) - 1) if y.shape.rank is None else list(range(y.shape.rank - 1))
         mean = tf.reduce_mean(changed, axes)
         variance = tf.reduce_mean(tf.math.squared_difference(changed, mean), axes)
-        if self._channels.size < self._event_shape[-1]:
-            mean, variance = tf.gather(mean, self._channels), tf.gather(variance, self._channels)
-        batch, moving = tf.stack([mean, variance]), tf.stack([*map(tf.convert_to_tensor, self._moving())])
-        moved = self.momentum * tf.stop_gradient(moving) + (1 - self.momentum) * batch
-        is_empty = tf.size(y) == 0  # Then there are no moments to take.
-        batch, moved = tf.where(is_empty, moving, batch), tf.where(is_empty, moving, moved)
-        for variable, value in zip(self._moving(), tf.unstack(moved), strict=True):
-            variable.assign(tf.stop_gradient(value))
-        return tf.unstack(moved if self._use_running_average else batch)
+        moments = []
+        for variable, old, new in zip(
+            self._moving_variables(), self._moving(), (mean, variance), strict=True
+        ):
+            moved = self.momentum * tf.stop_gradient(old) + (1 - self.momentum) * new
+            if not y.shape.num_elements():  # Of an empty batch there are no moments.
+                new, moved = (tf.where(tf.size(y) == 0, old, value) for value in (new, moved))
+            value = tf.stop_gradient(moved)
+            if self._channels.size < self._event_shape[-1]:
+                value = tf.gather(value, self._channels)
+            variable.assign(value)
+            moments.append(moved if self._use_running_average else new)
+        return moments
 
-    def _moving(self):
+    def _moving_variables(self):
         return self._layer.moving_mean, self._layer.moving_variance
 
     def _where_changed(self, shift, mean, scale):

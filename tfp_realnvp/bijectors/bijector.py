@@ -70,6 +70,26 @@ class Bijector(tfb.Bijector):
     def _get_parameterization(self):
         return id(self)  # Equal arguments do not make equal variables.
 
+    def in_one_pass(self, direction, x, event_ndims, training=None, conditional_input=None):
+        """A value and its log-determinant, as `Chain` asks its members for them.
+
+        Args:
+          direction: "forward" or "inverse".
+          x: `Tensor`.
+          event_ndims: Python `int`, number of axes of an event of `x`.
+          training, conditional_input: The call arguments; a condition is dropped where it
+            has no effect.
+
+        Returns:
+          Pair of `Tensor`s.
+        """
+        condition = conditional_input if self.takes_condition else None
+        arguments = self._checked_arguments(training, condition)
+        with tf.name_scope(self.name), tf.name_scope(direction):
+            y, log_det = getattr(self, f"_{direction}_and_log_det")(x, *arguments)
+            more = event_ndims - getattr(self, f"{direction}_min_event_ndims")
+            return y, tf.reduce_sum(log_det, list(range(-more, 0))) if more else log_det
+
     def _checked_arguments(self, training, conditional_input):
         """The call arguments, as one."""
         check_training(training)

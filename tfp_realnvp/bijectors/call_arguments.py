@@ -61,6 +61,15 @@ def member_kwargs(bijector, training, conditional_input):
     return {}
 
 
+def in_one_pass(bijector, direction, x, event_ndims, training, conditional_input):
+    """`Bijector.in_one_pass` for any member of a composition."""
+    if isinstance(bijector, Bijector):
+        return bijector.in_one_pass(direction, x, event_ndims, training, conditional_input)
+    kwargs = member_kwargs(bijector, training, conditional_input)
+    y = getattr(bijector, direction)(x, **kwargs)
+    return y, getattr(bijector, f"{direction}_log_det_jacobian")(x, event_ndims, **kwargs)
+
+
 def takes_condition(bijector):
     """Whether `conditional_input` has an effect on any part of `bijector`."""
     if isinstance(bijector, Bijector):

@@ -8,8 +8,9 @@ import tensorflow_probability as tfp
 
 from tfp_realnvp.arguments import check_bool, float_dtype
 from tfp_realnvp.bijectors.bijector import Bijector
-from tfp_realnvp.bijectors.call_arguments import is_training, member_kwargs, takes_condition
+from tfp_realnvp.bijectors.call_arguments import in_one_pass, is_training, takes_condition
 from tfp_realnvp.bijectors.recompute import is_rebuilt_inside, recompute, segments
+from tfp_realnvp.bijectors.shared_functions import SharedFunctions
 
 
 class Chain(Bijector):
@@ -120,6 +121,7 @@ class Chain(Bijector):
         x, log_det = self._checked(x, "its input"), 0
         ndims = getattr(self, f"{direction}_min_event_ndims")
         order = 1 if direction == "inverse" else -1
+        shared = SharedFunctions()
         if self._recompute:
             training = is_training(training)  # The backward pass is in no call of Keras.
         for members in self._segments[::order]:
@@ -129,7 +131,7 @@ class Chain(Bijector):
             if not self._recompute or is_rebuilt_inside(members[0]):
                 x, change = through(*inputs)
             else:
-                x, change = recompute(through, members, inputs, training)
+                x, change = recompute(through, members, inputs, training, shared)
             log_det += change
             for b in members:
                 ndims = getattr(b, f"{direction}_event_ndims")(ndims)
@@ -138,10 +140,9 @@ class Chain(Bijector):
     def _through(self, direction, members, ndims, training, x, conditional_input=None):
         log_det = 0
         for b in members:
-            kwargs = member_kwargs(b, training, conditional_input)
-            y = self._checked(getattr(b, direction)(x, **kwargs), f"`{b.name}.{direction}`")
-            log_det += getattr(b, f"{direction}_log_det_jacobian")(x, ndims, **kwargs)
-            x, ndims = y, getattr(b, f"{direction}_event_ndims")(ndims)
+            x, change = in_one_pass(b, direction, x, ndims, training, conditional_input)
+            x, log_det = self._checked(x, f"`{b.name}.{direction}`"), log_det + change
+            ndims = getattr(b, f"{direction}_event_ndims")(ndims)
         return x, log_det
 
     def _checked(self, value, what):

@@ -5,7 +5,7 @@ import tensorflow_probability as tfp
 
 from tfp_realnvp.arguments import check_integer
 from tfp_realnvp.bijectors.bijector import Bijector
-from tfp_realnvp.bijectors.call_arguments import member_kwargs, takes_condition
+from tfp_realnvp.bijectors.call_arguments import in_one_pass, takes_condition
 
 
 class FactorOut(Bijector):
@@ -76,19 +76,15 @@ class FactorOut(Bijector):
         return takes_condition(self._bijector)
 
     def _forward_and_log_det(self, x, training, conditional_input):
-        inner = self._bijector
-        kwargs = member_kwargs(inner, training, conditional_input)
-        going_on, finished = self._halves(x)
-        result = inner.forward(going_on, **kwargs)
-        log_det = inner.forward_log_det_jacobian(going_on, self.forward_min_event_ndims, **kwargs)
-        return self._joined(result, going_on, finished), log_det
+        return self._apply("forward", x, training, conditional_input)
 
     def _inverse_and_log_det(self, y, training, conditional_input):
-        inner = self._bijector
-        kwargs = member_kwargs(inner, training, conditional_input)
-        going_on, finished = self._halves(y)
-        result = inner.inverse(going_on, **kwargs)
-        log_det = inner.inverse_log_det_jacobian(going_on, self.forward_min_event_ndims, **kwargs)
+        return self._apply("inverse", y, training, conditional_input)
+
+    def _apply(self, direction, x, training, conditional_input):
+        going_on, finished = self._halves(x)
+        ndims = self.forward_min_event_ndims
+        result, log_det = in_one_pass(self._bijector, direction, going_on, ndims, training, conditional_input)
         return self._joined(result, going_on, finished), log_det
 
     def _halves(self, x):

@@ -8,12 +8,13 @@ from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.bijectors.tracked_variables import tf_variable
 
 
-def recompute(function, bijectors, inputs, trains):
+def recompute(function, bijectors, inputs, trains, shared):
     """`function(*inputs)`; the backward pass keeps the inputs alone, and runs it once more.
 
     `tf.recompute_grad` does so for functions without state. Here the state of Keras layers is
     an argument of that function: moving statistics and seeds move once, and the second run
-    has those of the first, hence dropout's mask.
+    has those of the first, hence dropout's mask. Inside of a `tf.function` both runs are
+    functions of their own, which couplings built alike share.
 
     Args:
       function: Function of `Tensor`s to a sequence of `Tensor`s.
@@ -21,6 +22,7 @@ def recompute(function, bijectors, inputs, trains):
         not built, everything is kept.
       inputs: Sequence of `Tensor`s.
       trains: Python `bool`, whether the function may move state.
+      shared: `SharedFunctions`.
 
     Returns:
       What the function returns.
@@ -34,24 +36,66 @@ def recompute(function, bijectors, inputs, trains):
     variables = list({id(v): v for layer in layers for v in layer.variables}.values())
     if trains:
         _check_state(bijectors, variables)
-    values = [tf.convert_to_tensor(tf_variable(v)) for v in variables]
-    updates = []
+    learned = [v for v in variables if v.trainable]
+    state = [v for v in variables if not v.trainable]
+    given = [_value(v) for v in state]
+    moved = []
 
-    def stateless(*tensors):
-        mapping = zip(variables, tensors[len(inputs) :], strict=True)
-        with keras.StatelessScope(list(mapping)) as scope:
-            before = [scope.get_current_value(v) for v in variables]
-            outputs = function(*tensors[: len(inputs)])
-            after = [scope.get_current_value(v) for v in variables]
-        updates.append(
-            [(v, new) for v, old, new in zip(variables, before, after, strict=True) if new is not old]
-        )
+    def run(inputs, learned_values, state_values):
+        values = zip([*learned, *state], [*learned_values, *state_values], strict=True)
+        with keras.StatelessScope(list(values)) as scope:
+            before = [scope.get_current_value(v) for v in state]
+            outputs = function(*inputs)
+            after = [scope.get_current_value(v) for v in state]
+        moved.append([new is not old for old, new in zip(before, after, strict=True)])
+        return list(outputs), after
+
+    def gradients(inputs, learned_values, state_values, upstream):
+        inputs = [_after(upstream[0], inputs[0]), *inputs[1:]]
+        with tf.GradientTape() as tape:
+            tape.watch([inputs, learned_values])
+            outputs, _ = run(inputs, learned_values, state_values)
+        sources = [*inputs, *learned_values]
+        return tape.gradient(outputs, sources, upstream, unconnected_gradients="zero")
+
+    def in_place(*tensors):
+        outputs, after = run(*_split(tensors, len(inputs)), given)
+        states.append(after)
         return outputs
 
-    outputs = tf.recompute_grad(stateless)(*inputs, *values)
-    for variable, new in updates[0]:  # Not those of the second run.
-        variable.assign(new)
+    def in_functions(*tensors):
+        arguments = [*_split(tf.nest.map_structure(tf.stop_gradient, tensors), len(inputs)), given]
+        outputs, after = functions[0](*arguments)
+        states.append(after)
+        return outputs, lambda *upstream: functions[1](*arguments, list(upstream))
+
+    states = []
+    arguments = [*inputs, *map(_value, learned)]
+    functions = None
+    if not tf.executing_eagerly():
+        functions = shared.traced(run, [*_split(arguments, len(inputs)), given], gradients)
+    outputs = (tf.recompute_grad(in_place) if functions is None else tf.custom_gradient(in_functions))(
+        *arguments
+    )
+    for variable, new, is_new in zip(state, states[0], moved[0], strict=True):  # Once, not in both runs.
+        if is_new:
+            variable.assign(new)
     return outputs
+
+
+def _value(variable):
+    return tf.convert_to_tensor(tf_variable(variable))
+
+
+def _split(tensors, size):
+    return list(tensors[:size]), list(tensors[size:])
+
+
+def _after(first, tensor):
+    """`tensor`, in such a way that no compiler computes what needs it before `first`."""
+    element = tf.reduce_max(tf.reshape(first, [-1])[:1])
+    zero = tf.where(tf.math.is_nan(element), element, tf.zeros_like(element))
+    return tensor + tf.cast(zero, tensor.dtype)
 
 
 def segments(bijectors):
