@@ -36,8 +36,8 @@ def recompute(function, bijectors, inputs, trains, shared):
     variables = list({id(v): v for layer in layers for v in layer.variables}.values())
     if trains:
         _check_state(bijectors, variables)
-    learned = [v for v in variables if v.trainable]
-    state = [v for v in variables if not v.trainable]
+    learned = [v for v in variables if tf_variable(v).trainable]  # Those of frozen layers too.
+    state = [v for v in variables if not tf_variable(v).trainable]
     given = [_value(v) for v in state]
     moved = []
 

@@ -29,7 +29,8 @@ class SharedFunctions:
         traced = _not_inlined(function).get_concrete_function(*specs)
         if traced.captured_inputs:
             return None
-        return self._by_graph.setdefault(_structure(traced.graph), (traced, _not_inlined(companion)))
+        key = tuple(len(tf.nest.flatten(x)) for x in arguments), _structure(traced.graph)
+        return self._by_graph.setdefault(key, (traced, _not_inlined(companion)))
 
 
 def _not_inlined(function):
