@@ -49,6 +49,9 @@ flags.DEFINE_integer(
 flags.DEFINE_enum(
     "dtype_policy", None, ["float32", "mixed_bfloat16", "mixed_float16"], "Of the networks, in training."
 )
+flags.DEFINE_bool(
+    "recompute", None, "Rebuild activations in the backward pass: less memory, more time, the same numbers."
+)
 flags.DEFINE_float("temperature", None, "Of the samples drawn.", lower_bound=0)
 flags.DEFINE_float("max_minutes", None, "End training after so many minutes.", lower_bound=0)
 flags.DEFINE_integer("num_validation", 1024, "Test images in each epoch's evaluation.", lower_bound=1)

@@ -39,6 +39,7 @@ class Preset:
     l2: float = 5e-5  # On weight scales; paper, section 4.1.
     clip_norm: float = 100.0
     dtype_policy: str = "float32"  # Of the networks, in training.
+    recompute: bool = False  # Activations in the backward pass, in place of keeping them.
     recalibration_steps: int = 0  # Batches of `FlowModel.recalibrate` after training.
     temperature: float = 1.0  # Of the samples that are drawn.
     paper_bits_per_dim: float | None = None  # Table 1; on CIFAR-10's test split, else validation.
@@ -95,6 +96,7 @@ class Configuration(Preset):
             batch_norm_momentum=self.batch_norm_momentum,
             conditional_event_shape=(self.num_conditions,) if self.conditional else None,
             dtype_policy=self.dtype_policy,
+            recompute=self.recompute,
         )
         model = FlowModel(image_distribution(flow, self.num_levels), l2=self.l2, seed=self.seed)
         learning_rate = self.learning_rate

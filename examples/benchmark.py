@@ -1,0 +1,283 @@
+"""What flows cost, beside their bare networks and beside other packages: time, memory, graphs.
+
+python examples/benchmark.py --quick
+pip install ".[benchmark]" && python examples/benchmark.py
+
+Every flow lives in a process of its own, so that its peak memory is its own; what is compared
+takes turns, A B A B, and medians make the ratios. Nothing else should run meanwhile. Prints a
+table each, ratios first, and writes all of it to `--out`.
+"""
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import time
+
+from absl import app, flags
+from benchmarked.subject import Subject, medians
+
+TABLES = {}  # Functions that yield rows, by name.
+
+flags.DEFINE_bool("quick", False, "Small flows, few rounds, under 5 minutes.")
+flags.DEFINE_multi_string("table", None, "Only these; all by default.")
+flags.DEFINE_string("out", "benchmark.json", "File for the figures.")
+FLAGS = flags.FLAGS
+
+CIFAR10_SMALL = {
+    "event_shape": (32, 32, 3),
+    "batch": 64,
+    "num_scales": 2,
+    "num_residual_blocks": 4,
+    "base_filters": 32,
+}
+TINY = {"event_shape": (16, 16, 3), "batch": 64, "num_residual_blocks": 1, "base_filters": 16}
+VECTORS = [
+    {"event_shape": (64,), "batch": 1024, "hidden_units": (512, 512), "num_couplings": 8},
+    {"event_shape": (32,), "batch": 512, "hidden_units": (256, 256), "num_couplings": 8},
+    {"event_shape": (16,), "batch": 256, "hidden_units": (64, 64), "num_couplings": 8},
+]
+MODES = [
+    ("float32", False),
+    ("mixed_bfloat16", False),
+    ("float32", True),
+]  # Policy, and whether XLA compiles.
+
+
+def table(function):
+    TABLES[function.__name__] = function
+    return function
+
+
+def main(argv):
+    if argv[1:]:
+        raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
+    names = FLAGS.table or list(TABLES)
+    if unknown := set(names) - set(TABLES):
+        raise app.UsageError(f"--table must be of {sorted(TABLES)}; got {sorted(unknown)}.")
+    out = pathlib.Path(FLAGS.out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    start, tables = time.monotonic(), {}
+    for name in names:
+        print(f"\n{TABLES[name].__doc__}\n", flush=True)
+        tables[name] = rows = []
+        for row in TABLES[name](FLAGS.quick):
+            rows.append(row)
+            print_row(row, with_head=len(rows) == 1)
+        record = {"machine": machine(), "minutes": (time.monotonic() - start) / 60, "tables": tables}
+        out.write_text(json.dumps(record, indent=2) + "\n")
+
+
+def print_row(row, with_head):
+    if with_head:
+        print("| " + " | ".join(row) + " |\n" + "|---" * len(row) + "|")
+    print("| " + " | ".join(text(value) for value in row.values()) + " |", flush=True)
+
+
+def text(value):
+    if value is None:
+        return "not measured"
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def machine():
+    packages = "tensorflow", "tensorflow-probability", "keras", "torch", "normflows"
+    return {
+        "quick": FLAGS.quick,
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+    }
+
+
+def version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+@table
+def floor(quick):
+    """A flow beside its bare networks: a training step without optimizer, `log_prob` and `forward`."""
+    image = TINY if quick else CIFAR10_SMALL
+    for flow in [image, *VECTORS[1 if quick else 0 :]]:
+        modes = MODES if flow is image else MODES[::2]  # Vectors have nothing to win by bfloat16.
+        modes = modes[:-1] if quick else modes
+        float32 = None
+        for policy, jit in modes:
+            row = beside_bare_networks(9 if flow is image else 50, policy=policy, jit=jit, **flow)
+            float32 = float32 or row
+            yield {
+                "flow": "x".join(map(str, flow["event_shape"])),
+                "batch": flow["batch"],
+                "mode": policy + (", jit" if jit else ""),
+                **row,
+                "step / float32 step": row["step, s"] / float32["step, s"],
+            }
+
+
+def beside_bare_networks(rounds, **options):
+    names = "step", "log_prob", "forward", "bare step", "bare forward"
+    with Subject("flows.real_nvp", **options) as flow:
+        seconds = medians({name: (flow, name) for name in names}, rounds)
+    return {
+        "step / bare": seconds["step"] / seconds["bare step"],
+        "log_prob / bare": seconds["log_prob"] / seconds["bare forward"],
+        "forward / bare": seconds["forward"] / seconds["bare forward"],
+        "forward / log_prob": seconds["forward"] / seconds["log_prob"],
+        "step, s": seconds["step"],
+    }
+
+
+@table
+def peers(quick):
+    """This package beside others, ours / theirs: below 1 we are faster, or need less memory."""
+    dense = {"dimensions": 64, "width": 512, "couplings": 8, "batch": 1024}
+    glow = {"blocks": 3, "steps": 4, "width": 64, "batch": 64}
+    if quick:
+        dense |= {"width": 128, "batch": 256}
+        glow |= {"blocks": 2, "steps": 2, "width": 32, "batch": 16}
+    pairs = [("flows.dense_couplings", "dense_couplings", dense), ("flows.like_glow", "glow", glow)]
+    for ours, theirs, options in pairs:
+        for jit in (False, True)[: 1 if quick else 2]:
+            yield against(ours, f"stock.{theirs}", {**options, "jit": jit}, rounds=5 if quick else 15)
+        yield against(ours, f"torch_flows.{theirs}", options, rounds=5 if quick else 15)
+
+
+def against(ours, theirs, options, rounds):
+    module, flow = theirs.split(".")
+    package = {"stock": "TFP", "torch_flows": "normflows"}[module]
+    row = {"flow": flow + (", jit" if options.get("jit") else ""), "beside": package}
+    ratios = [f"{name}, ours / theirs" for name in ("step", "log_prob", "sample", "peak memory")]
+    if package == "normflows" and version(package) is None:
+        return {**row, **dict.fromkeys([*ratios, "step, s, ours", "step, s, theirs"])}
+    with Subject(ours, **options) as a, Subject(theirs, **options) as b:
+        peaks = a.peak("step"), b.peak("step")
+        seconds = [
+            medians({subject: (subject, name) for subject in (a, b)}, rounds)
+            for name in ("step", "log_prob", "sample")
+        ]
+        values = [*(s[a] / s[b] for s in seconds), peaks[0] / peaks[1]]
+        return {
+            **row,
+            **dict(zip(ratios, values, strict=True)),
+            "step, s, ours": seconds[0][a],
+            "step, s, theirs": seconds[0][b],
+        }
+
+
+@table
+def recompute(quick):
+    """`recompute=True` / False, training with Adam; activations are the peak less the peak at batch 1."""
+    for couplings in (8,) if quick else (8, 16, 32):
+        row = stored_and_rebuilt(
+            "flows.deep_chain", {"couplings": couplings}, batch=64, rounds=3 if quick else 7
+        )
+        yield {"flow": f"{couplings} couplings", "batch": 64, **row}
+    for name in () if quick else ("imagenet64_small", "imagenet64"):
+        row = stored_and_rebuilt("flows.preset", {"name": name, "side": 64}, batch=64, rounds=3)
+        yield {"flow": name, "batch": 64, **row}
+
+
+def stored_and_rebuilt(maker, options, batch, rounds):
+    peaks = {}
+    for recompute in (False, True):
+        for size in (1, batch):
+            with Subject(maker, **options, batch=size, recompute=recompute) as flow:
+                peaks[recompute, size] = flow.peak("train", calls=2)
+    with contextlib.ExitStack() as stack:
+        both = {
+            r: stack.enter_context(Subject(maker, **options, batch=batch, recompute=r)) for r in (False, True)
+        }
+        seconds = medians({r: (flow, "train") for r, flow in both.items()}, rounds)
+    stored, rebuilt = (peaks[r, batch] - peaks[r, 1] for r in (False, True))
+    return {
+        "activations": rebuilt / stored,
+        "whole process": peaks[True, batch] / peaks[False, batch],
+        "time": seconds[True] / seconds[False],
+        "MiB stored": peaks[False, batch],
+        "MiB rebuilt": peaks[True, batch],
+        "s stored": seconds[False],
+    }
+
+
+@table
+def graphs(quick):
+    """Operations in the graph of a training step with Adam and in the functions that it calls."""
+    counts = (4, 8) if quick else (8, 16, 32)
+    for recompute in (False, True):
+        for couplings in counts:
+            with Subject("flows.deep_chain", couplings=couplings, batch=1, recompute=recompute) as flow:
+                yield graph_row(f"{couplings} couplings", recompute, flow, couplings)
+    for name in ("imagenet64_small",) if quick else ("imagenet64",):
+        for recompute in (False, True)[: 1 if quick else 2]:
+            with Subject("flows.preset", name=name, batch=1, side=64, recompute=recompute) as flow:
+                yield graph_row(name, recompute, flow, 7 * 4 + 4)
+
+
+def graph_row(name, recompute, flow, couplings):
+    seconds, operations = flow.call("trace")
+    return {
+        "flow": name,
+        "recompute": recompute,
+        "operations a coupling": operations / couplings,
+        "operations": operations,
+        "to build, s": flow.seconds_to_build,
+        "to trace, s": seconds,
+    }
+
+
+@table
+def curves(quick):
+    """How time and memory grow, relative to the first row of each: training with Adam, and `log_prob`."""
+    standard = {"couplings": 4 if quick else 8, "batch": 16, "width": 32, "side": 16}
+    varied = {"batch": (16, 64), "couplings": (4, 8)}
+    if not quick:
+        varied = {
+            "batch": (16, 32, 64, 128),
+            "side": (16, 32, 64),
+            "couplings": (8, 16, 32),
+            "width": (32, 64, 128),
+        }
+    for name, values in varied.items():
+        first = None
+        for value in values:
+            seconds, peaks = cost(**{**standard, name: value}, rounds=3 if quick else 5)
+            activations = peaks[1] - peaks[0]
+            row = [seconds["train"], seconds["log_prob"], activations]
+            first = first or row
+            yield {
+                "varied": name,
+                "value": value,
+                "relative": relative(name, value / values[0]),
+                "step": row[0] / first[0],
+                "log_prob": row[1] / first[1],
+                "activations": row[2] / first[2],
+                "step, s": row[0],
+                "activations, MiB": activations,
+                "peak, MiB": peaks[1],
+            }
+
+
+def relative(name, factor):
+    """How often the convolutions' arithmetic is done, relative to the first row."""
+    return float(factor**2 if name in ("side", "width") else factor)
+
+
+def cost(couplings, batch, width, side, rounds):
+    options = {"couplings": couplings, "width": width, "shape": (side, side, 12)}
+    with Subject("flows.deep_chain", batch=1, **options) as flow:
+        least = flow.peak("train")
+    with Subject("flows.deep_chain", batch=batch, **options) as flow:
+        peak = flow.peak("train")
+        return medians({name: (flow, name) for name in ("train", "log_prob")}, rounds), (least, peak)
+
+
+if __name__ == "__main__":
+    app.run(main)
