@@ -108,31 +108,32 @@ def floor(quick):
     image = TINY if quick else CIFAR10_SMALL
     for flow in [image, *VECTORS[1 if quick else 0 :]]:
         modes = MODES if flow is image else MODES[::2]  # Vectors have nothing to win by bfloat16.
-        modes = modes[:-1] if quick else modes
-        float32 = None
-        for policy, jit in modes:
-            row = beside_bare_networks(9 if flow is image else 50, policy=policy, jit=jit, **flow)
-            float32 = float32 or row
-            yield {
-                "flow": "x".join(map(str, flow["event_shape"])),
-                "batch": flow["batch"],
-                "mode": policy + (", jit" if jit else ""),
-                **row,
-                "step / float32 step": row["step, s"] / float32["step, s"],
-            }
+        yield from beside_bare_networks(flow, modes[:-1] if quick else modes, 9 if flow is image else 50)
 
 
-def beside_bare_networks(rounds, **options):
+def beside_bare_networks(flow, modes, rounds):
     names = "step", "log_prob", "forward", "bare step", "bare forward"
-    with Subject("flows.real_nvp", **options) as flow:
-        seconds = medians({name: (flow, name) for name in names}, rounds)
-    return {
-        "step / bare": seconds["step"] / seconds["bare step"],
-        "log_prob / bare": seconds["log_prob"] / seconds["bare forward"],
-        "forward / bare": seconds["forward"] / seconds["bare forward"],
-        "forward / log_prob": seconds["forward"] / seconds["log_prob"],
-        "step, s": seconds["step"],
-    }
+    with contextlib.ExitStack() as stack:
+        subjects = {
+            (policy, jit): stack.enter_context(Subject("flows.real_nvp", policy=policy, jit=jit, **flow))
+            for policy, jit in modes
+        }
+        seconds = medians(
+            {(m, name): (subject, name) for m, subject in subjects.items() for name in names}, rounds
+        )
+    for m in modes:
+        step, log_prob, forward, bare_step, bare_forward = (seconds[m, name] for name in names)
+        yield {
+            "flow": "x".join(map(str, flow["event_shape"])),
+            "batch": flow["batch"],
+            "mode": m[0] + (", jit" if m[1] else ""),
+            "step / bare": step / bare_step,
+            "log_prob / bare": log_prob / bare_forward,
+            "forward / bare": forward / bare_forward,
+            "forward / log_prob": forward / log_prob,
+            "step / float32 step": step / seconds[modes[0], "step"],
+            "step, s": step,
+        }
 
 
 @table

@@ -27,7 +27,9 @@ def test_digits():
 
 def test_training_batches():
     digits = data.load("digits")
-    batches = data.training_batches(digits, 64, conditional=True, seed=1).as_numpy_iterator()
+    batches = data.training_batches(digits, 64, conditional=True, seed=1)
+    assert [spec.shape for spec in batches.element_spec] == [(64, 8, 8, 1), (64, 10)]  # All of one size.
+    batches = batches.as_numpy_iterator()
     epochs = [[next(batches) for _ in range(digits.num_train // 64)] for _ in range(2)]
     images, classes = epochs[0][0]
     assert images.shape == (64, 8, 8, 1)

@@ -1,5 +1,6 @@
 """The examples, by their command lines."""
 
+import importlib.util
 import json
 import pathlib
 import re
@@ -338,3 +339,61 @@ def test_every_example_is_tested():
     scripts = [path.name for path in EXAMPLES.glob("*.py")]
     assert len(scripts) > len(SMALLER)
     assert [name for name in scripts if f'"{name}"' not in tests] == []
+
+
+@pytest.mark.slow
+def test_benchmark(tmp_path):
+    out = tmp_path / "new" / "benchmark.json"
+    tables = check_tables(run("benchmark.py", "--quick", f"--out={out}"), out)
+    assert sorted(tables) == ["curves", "floor", "graphs", "peers", "recompute"]
+    without_peer = [row for row in tables["peers"] if None in row.values()]
+    assert len(without_peer) == (2 if importlib.util.find_spec("normflows") is None else 0)
+    small, large = (r for r in tables["graphs"] if not r["recompute"] and "couplings" in r["flow"])
+    assert small["operations a coupling"] == pytest.approx(large["operations a coupling"], rel=0.05)
+
+
+def check_tables(printed, out):
+    """The tables in the file; what was printed is the same, rounded."""
+    record = json.loads(out.read_text())
+    assert record["minutes"] > 0 and record["machine"]["tensorflow"]
+    lines = [line.strip("| ").split(" | ") for line in printed.splitlines() if line.startswith("| ")]
+    for rows in record["tables"].values():
+        for row in (list(rows[0]), *(row.values() for row in rows)):
+            for shown, value in zip(lines.pop(0), row, strict=True):
+                if isinstance(value, float):
+                    assert value > 0
+                    assert float(shown.replace(",", "")) == pytest.approx(value, rel=0.006)
+                else:
+                    assert shown == ("not measured" if value is None else str(value))
+    assert not lines
+    return record["tables"]
+
+
+def test_benchmark_refuses_an_unknown_table():
+    process = subprocess.run(
+        [sys.executable, str(EXAMPLES / "benchmark.py"), "--table=speed"], capture_output=True, text=True
+    )
+    assert process.returncode != 0
+    assert (
+        "--table must be of ['curves', 'floor', 'graphs', 'peers', 'recompute']; got ['speed']"
+        in process.stderr
+    )
+
+
+def test_what_is_compared_takes_turns(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    from benchmarked.subject import Subject, medians
+
+    calls = []
+
+    class Fake:
+        def call(self, name):
+            calls.append(name)
+            return float(len(calls)), None
+
+    fake = Fake()
+    seconds = medians({"first": (fake, "a"), "second": (fake, "b")}, rounds=3)
+    assert "".join(calls) == "aabb" + 3 * "ab"
+    assert seconds == {"first": 7, "second": 8}
+    with pytest.raises(ModuleNotFoundError):
+        Subject("no_module.maker")

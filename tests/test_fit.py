@@ -300,6 +300,17 @@ def test_fit_is_traced_once(kind, traces):
     assert traces["inverse"] == 1
 
 
+@kinds
+def test_a_step_is_all_in_the_graph(kind):
+    model = kind.model()
+    data = [tf.constant(value) for value in kind.data(BATCH) if value is not None]
+    graph = tf.function(model.train_step).get_concrete_function(tuple(data)).graph.as_graph_def()
+    nodes = [*graph.node, *(node for f in graph.library.function for node in f.node_def)]
+    assert not [node.op for node in nodes if "PyFunc" in node.op]
+    formats = {node.attr["data_format"].s for node in nodes if node.op.startswith("Conv2D")}
+    assert formats == ({b"NHWC"} if kind is KINDS["image"] else set())
+
+
 METHODS = {
     "evaluate": lambda model, x, y: model.evaluate(x, y, verbose=0),
     "predict": lambda model, x, y: model.predict(x if y is None else (x, y), verbose=0),

@@ -52,10 +52,10 @@ def recompute(function, bijectors, inputs, trains, shared):
 
     def gradients(inputs, learned_values, state_values, upstream):
         inputs = [_after(upstream[0], inputs[0]), *inputs[1:]]
-        with tf.GradientTape() as tape:
-            tape.watch([inputs, learned_values])
-            outputs, _ = run(inputs, learned_values, state_values)
         sources = [*inputs, *learned_values]
+        with tf.GradientTape() as tape:
+            tape.watch([source for source in sources if source.dtype.is_floating])
+            outputs, _ = run(inputs, learned_values, state_values)
         return tape.gradient(outputs, sources, upstream, unconnected_gradients="zero")
 
     def in_place(*tensors):

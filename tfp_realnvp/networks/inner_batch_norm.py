@@ -35,7 +35,7 @@ class InnerBatchNorm(keras.layers.BatchNormalization):
             x, tf.ones_like(beta), beta, mean, variance, epsilon=self.epsilon, is_training=is_training
         )
         if is_training:
-            count = tf.cast(tf.size(x[..., 0]), variance.dtype)
+            count = tf.cast(tf.size(x), variance.dtype) / x.shape[-1]
             variance *= (count - 1) / count  # The operation gives the unbiased variance.
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 moving.assign(moving * self.momentum + batch * (1 - self.momentum))
