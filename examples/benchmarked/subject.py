@@ -26,7 +26,11 @@ class Subject:
     def __init__(self, maker, **options):
         context = multiprocessing.get_context("spawn")
         self._process = concurrent.futures.ProcessPoolExecutor(1, context)
-        self.seconds_to_build = self._process.submit(_make, maker, options).result()
+        try:
+            self.seconds_to_build = self._process.submit(_make, maker, options).result()
+        except Exception:
+            self._process.shutdown()
+            raise
 
     def call(self, name):
         """Seconds that one call takes, and what it returns if that is a number."""
