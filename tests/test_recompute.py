@@ -44,10 +44,11 @@ def own_chain(dtype, recompute):
             rnvp.BatchNormalization((6,), mask, dtype=dtype, name=f"norm_{i}"),
             rnvp.AffineCoupling(mask, network, dtype=dtype, name=f"coupling_{i}"),
         ]
+    scale = tfb.Scale(tf.Variable(1.5, trainable=False, dtype=dtype))
     shift = tfb.Shift(tf.Variable(np.linspace(-1, 1, 6), dtype=dtype))
     half = rnvp.AffineCoupling(rnvp.channel_mask((3,)), next(networks(dtype, 1, 6)), dtype=dtype, name="half")
     inner = rnvp.FactorOut(tfb.Chain([half]), name="inner")
-    members = [shift, *members[:4], inner, tfb.Scale(tf.constant(1.5, dtype)), rnvp.Chain(members[4:])]
+    members = [shift, *members[:4], inner, scale, rnvp.Chain(members[4:])]
     return rnvp.Chain(members, recompute=recompute)
 
 

@@ -74,9 +74,8 @@ def recompute(function, bijectors, inputs, trains, shared):
     functions = None
     if not tf.executing_eagerly():
         functions = shared.traced(run, [*_split(arguments, len(inputs)), given], gradients)
-    outputs = (tf.recompute_grad(in_place) if functions is None else tf.custom_gradient(in_functions))(
-        *arguments
-    )
+    rebuilt = tf.recompute_grad(in_place) if functions is None else tf.custom_gradient(in_functions)
+    outputs = rebuilt(*arguments)
     for variable, new, is_new in zip(state, states[0], moved[0], strict=True):  # Once, not in both runs.
         if is_new:
             variable.assign(new)
@@ -131,7 +130,8 @@ def _layers(bijector):
 
 def _check_state(bijectors, known):
     known = {id(tf_variable(v)) for v in known}
-    others = [v.name for b in bijectors for v in b.variables if not v.trainable and id(v) not in known]
+    couplings = [m for b in bijectors for m in _modules(b) if isinstance(m, AffineCoupling)]
+    others = [v.name for c in couplings for v in c.variables if not v.trainable and id(v) not in known]
     if others:
         raise ValueError(
             f"`recompute` needs all state of networks in Keras 3 layers, where it can move once; {others} "
