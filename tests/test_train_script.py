@@ -34,9 +34,10 @@ def results(out):
 
 def test_digits(tmp_path):
     out = tmp_path / "run"
-    process = run("--preset=tiny", *SMALL, "--epochs=2", "--num_validation=32", f"--out={out}")
+    process = run("--preset=tiny", *SMALL, "--recompute", "--epochs=2", "--num_validation=32", f"--out={out}")
     assert process.returncode == 0, process.stderr
     config, rows, result = results(out)
+    assert config["recompute"] is True
     assert (config["dataset"], config["base_filters"], config["conditional"]) == ("digits", 4, True)
     assert [row["epoch"] for row in rows] == ["0", "1"]
     assert list(rows[0]) == ["epoch", "loss", "bits_per_dim", "val_bits_per_dim"]

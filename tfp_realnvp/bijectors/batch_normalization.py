@@ -92,6 +92,7 @@ class BatchNormalization(Bijector):
         changed = np.broadcast_to(changed, [side or 1 for side in self._event_shape])
         self._changed_positions = changed.reshape(-1, changed.shape[-1]).sum(axis=0)
         self._channels = np.flatnonzero(self._changed_positions)
+        self._is_by_channel = np.isin(self._changed_positions, (0, changed[..., 0].size)).all()
         if layer is not None and not isinstance(layer, ChannelVariables):
             raise TypeError(f"`layer` must be the `layer` of a `BatchNormalization`, or None; got {layer!r}.")
         for argument in ("center", "scale", "use_running_average"):
@@ -159,7 +160,8 @@ class BatchNormalization(Bijector):
 
     def _batch_moments(self, y):
         """Mean and variance to normalise `y` by while training; moves the moving ones."""
-        changed = y if self._mask is None else tf.math.multiply_no_nan(y, tf.constant(~self._mask, y.dtype))
+        # What is kept of whole channels need not be zero: their moments are not used.
+        changed = y if self._is_by_channel else tf.math.multiply_no_nan(y, tf.constant(~self._mask, y.dtype))
         axes = tf.range(tf.rank(y) - 1) if y.shape.rank is None else list(range(y.shape.rank - 1))
         mean = tf.reduce_mean(changed, axes)
         variance = tf.reduce_mean(tf.math.squared_difference(changed, mean), axes)
@@ -197,7 +199,7 @@ class BatchNormalization(Bijector):
         else:
             shape = tf.shape(x)
             positions = tf.cast(tf.reduce_prod(shape[tf.size(shape) - ndims : -1]), log_scale.dtype)
-        log_det = tf.reduce_sum(positions * log_scale)
+        log_det = tf.reduce_sum(tf.math.multiply_no_nan(log_scale, positions))
         return tf.ones_like(x[(..., *[0] * ndims)]) * log_det
 
     def _ensure_event_shape(self, x):
