@@ -104,7 +104,7 @@ def floor(quick):
     """A flow beside its bare networks: a training step without optimizer, `log_prob` and `forward`."""
     image = TINY if quick else CIFAR10_SMALL
     for flow in [image, *VECTORS[1 if quick else 0 :]]:
-        modes = MODES if flow is image else MODES[::2]  # Vectors have nothing to win by bfloat16.
+        modes = MODES if flow is image else MODES[::2]  # bfloat16 is for convolutions.
         rounds = (5 if quick else 15) if flow is image else (50 if quick else 200)
         yield from beside_bare_networks(flow, modes[:-1] if quick else modes, rounds)
 
