@@ -2,20 +2,25 @@
 
 python examples/train_cifar.py --preset=tiny --out=runs/digits
 python examples/train_cifar.py --preset=cifar10 --out=runs/cifar10
+python examples/train_cifar.py --out=runs/cifar10 --resume
 """
 
 import dataclasses
 import os
+import sys
 import time
 
 import keras
+import tensorflow as tf
 from absl import app, flags
 
 import tfp_realnvp as rnvp
-from tfp_realnvp import callbacks, data, figures
-from tfp_realnvp.configuration import Preset
+from tfp_realnvp import callbacks, data, figures, replicas
+from tfp_realnvp.checkpoints import Checkpoints, Progress
+from tfp_realnvp.configuration import Configuration, Preset
 from tfp_realnvp.evaluation import Estimate
 from tfp_realnvp.image_grid import save_image_grid
+from tfp_realnvp.interrupts import Interrupts
 from tfp_realnvp.presets import PRESETS
 from tfp_realnvp.run_folder import RunFolder
 
@@ -53,76 +58,182 @@ flags.DEFINE_bool(
     "recompute", None, "Rebuild activations in the backward pass: less memory, more time, the same numbers."
 )
 flags.DEFINE_float("temperature", None, "Of the samples drawn.", lower_bound=0)
-flags.DEFINE_float("max_minutes", None, "End training after so many minutes.", lower_bound=0)
-flags.DEFINE_integer("num_validation", 1024, "Test images in each epoch's evaluation.", lower_bound=1)
+flags.DEFINE_integer("num_validation", None, "Test images in each epoch's evaluation.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Of weights, order and noise.")
 flags.DEFINE_integer("sample_every", 1, "Epochs between two pictures of samples.", lower_bound=1)
 flags.DEFINE_string("out", "runs/train_cifar", "New or empty folder for the results.")
+flags.DEFINE_bool(
+    "resume", False, "Go on from the last checkpoint in `out`. Only flags of length and frequency may change."
+)
+flags.DEFINE_float("max_minutes", None, "End this run's training after so many minutes.", lower_bound=0)
+flags.DEFINE_float("checkpoint_minutes", 10, "Between two checkpoints inside of an epoch.", lower_bound=0)
+flags.DEFINE_integer("keep_checkpoints", 3, "How many of the last checkpoints are kept.", lower_bound=1)
+flags.DEFINE_integer(
+    "max_skipped", 20, "End after so many batches in a row whose gradient is not finite.", lower_bound=1
+)
+flags.DEFINE_enum(
+    "strategy",
+    None,
+    list(replicas.STRATEGIES),
+    "Devices that share each batch; by default the machines that TF_CONFIG names, or all GPUs.",
+)
 FLAGS = flags.FLAGS
 
 
 def main(argv):
     if argv[1:]:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
-    start = time.monotonic()
     run = RunFolder(FLAGS.out)
-    run.check_is_new()
-    given = {f.name: FLAGS[f.name].value for f in dataclasses.fields(Preset) if f.name in FLAGS}
-    given = {name: value for name, value in given.items() if value is not None}
-    preset = dataclasses.replace(PRESETS[FLAGS.preset] if FLAGS.preset else Preset(), **given)
-    keras.utils.set_random_seed(FLAGS.seed)
-    images = data.load(preset.dataset, FLAGS.data_dir, FLAGS.image_size)
-    config = preset.for_images(images, FLAGS.seed, absolute(FLAGS.data_dir), FLAGS.image_size)
-    model = config.build()
-    train = data.training_batches(images, config.batch_size, config.conditional, config.flip, FLAGS.seed)
-    test = data.evaluation_batches(images, config.batch_size, config.conditional)
-    validation = data.evaluation_batches(images, config.batch_size, config.conditional, FLAGS.num_validation)
+    try:
+        strategy = replicas.strategy(FLAGS.strategy)
+        config, images = configured(run, replicas.is_chief(strategy))
+        keras.utils.set_random_seed(config.seed)
+        with strategy.scope():
+            model = config.build()
+        same = config.without_lengths()
+        checkpoints = Checkpoints(run.checkpoints_path, model, same, FLAGS.keep_checkpoints)
+        run.check_can_be_written((FLAGS.keep_checkpoints + 3) * checkpoints.size)
+        progress = checkpoints.restore() if FLAGS.resume else None
+        train = training_batches(config, images, progress or Progress())
+    except (OSError, ValueError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    if FLAGS.resume:
+        print(f"Training goes on from {progress}." if progress else "No checkpoint yet: training begins.")
+    if replicas.is_chief(strategy):
+        run.path.mkdir(parents=True, exist_ok=True)
+        config.write(run.config_path)
+    begin = time.monotonic() - (progress.seconds if progress else 0)
+    fit(model, train, config, images, run, checkpoints, progress or Progress(), begin)
+    if replicas.is_chief(strategy):
+        finish(model, train, config, images, run, begin)
 
-    run.path.mkdir(parents=True, exist_ok=True)
-    config.write(run.config_path)
+
+def configured(run, is_chief):
+    """Configuration and images of the flags, or of the run where that goes on."""
+    given = {f.name: FLAGS[f.name].value for f in dataclasses.fields(Configuration) if f.name in FLAGS}
+    given = {name: value for name, value in given.items() if value is not None and name != "seed"}
+    given |= {"data_dir": absolute(FLAGS.data_dir)} if FLAGS.data_dir else {}
+    preset = PRESETS[FLAGS.preset] if FLAGS.preset else None
+    run.check_can_be_written()
+    if FLAGS.resume and run.config_path.exists():
+        given |= {"seed": FLAGS.seed} if FLAGS["seed"].present else {}
+        config = run.configuration().continued(preset, **given)
+        return config, config.images()
+    if is_chief:
+        run.check_is_new()
+    place = given.pop("data_dir", None), given.pop("image_size", None)
+    preset = dataclasses.replace(preset or Preset(), **given)
+    images = data.load(preset.dataset, *place)
+    return preset.for_images(images, FLAGS.seed, *place), images
+
+
+def training_batches(config, images, progress):
+    """Batches from where training is."""
+    return data.training_batches(
+        images, config.batch_size, config.conditional, config.flip, config.seed, progress.batches
+    )
+
+
+def drawn(config, images):
+    """What samples are drawn of."""
     conditions = data.conditions_to_draw(images) if config.conditional else None
-    drawn = {
+    return {
         "rows": 8,
         "columns": 8 if conditions is None else len(conditions),
         "temperature": config.temperature,
-        "seed": FLAGS.seed,
+        "seed": config.seed,
         "conditional_input": conditions,
     }
-    model.fit(
-        train,
-        epochs=config.epochs,
-        steps_per_epoch=config.steps_per_epoch,
-        validation_data=validation,
-        shuffle=False,  # `train` is shuffled.
-        callbacks=[
-            *([keras.callbacks.SwapEMAWeights()] if config.weight_averaging else []),
-            callbacks.EpochCSV(run.history_path),
-            keras.callbacks.TensorBoard(run.tensorboard_path),
-            callbacks.SampleGrid(
-                run.samples_path,
-                FLAGS.sample_every,
-                config.num_levels,
-                log_dir=run.tensorboard_path / "samples",
-                **drawn,
-            ),
-            keras.callbacks.TerminateOnNaN(),
-            *([callbacks.StopAfter(FLAGS.max_minutes)] if FLAGS.max_minutes is not None else []),
-        ],
-    )
+
+
+def fit(model, train, config, images, run, checkpoints, progress, begin):
+    """Trains to the end, or ends the program where training has been stopped."""
+    batches = config.batch_size, config.conditional, config.num_validation
+    is_chief = replicas.is_chief(model.distribute_strategy)
+    with Interrupts() as interrupts:
+        try:
+            model.fit(
+                train,
+                initial_epoch=progress.epoch,
+                epochs=config.epochs,
+                steps_per_epoch=config.steps_per_epoch,
+                validation_data=data.evaluation_batches(images, *batches),
+                shuffle=False,  # `train` is shuffled.
+                verbose="auto" if is_chief else 0,
+                callbacks=[
+                    *([callbacks.StopAfter(FLAGS.max_minutes)] if FLAGS.max_minutes is not None else []),
+                    *(reports(config, images, run, progress) if is_chief else []),
+                    callbacks.Checkpointing(checkpoints, progress, FLAGS.checkpoint_minutes, interrupts),
+                    callbacks.StopAtNonFinite(FLAGS.max_skipped),
+                    *([keras.callbacks.SwapEMAWeights()] if config.weight_averaging else []),
+                ],
+            )
+        except (KeyboardInterrupt, FloatingPointError, tf.errors.OpError) as error:
+            stopped(error, model, run, checkpoints, begin)
+
+
+def reports(config, images, run, progress):
+    """What is written of each epoch, before its checkpoint is."""
+    epochs = callbacks.EpochCSV(run.history_path, progress.epoch)
+    return [
+        epochs,
+        callbacks.BestWeights(run.best_path, epochs.lowest("val_bits_per_dim")),
+        keras.callbacks.TensorBoard(run.tensorboard_path),
+        callbacks.SampleGrid(
+            run.samples_path,
+            FLAGS.sample_every,
+            config.num_levels,
+            log_dir=run.tensorboard_path / "samples",
+            **drawn(config, images),
+        ),
+    ]
+
+
+def stopped(error, model, run, checkpoints, begin):
+    """Ends the program; says why, and how to go on."""
+    strategy = model.distribute_strategy
+    if isinstance(error, tf.errors.OpError) and not replicas.are_machines(strategy):
+        raise error
+    why = {
+        KeyboardInterrupt: "Interrupted.",
+        FloatingPointError: str(error),
+    }.get(type(error), f"Another machine has stopped, or cannot be reached: {type(error).__name__}.")
+    go_on = f"python {sys.argv[0]} --out={run.path} --resume"
+    if checkpoints.latest:
+        why += f" The last checkpoint is {checkpoints.latest}; go on with: {go_on}"
+    if replicas.is_chief(strategy):
+        run.add_results(finished=False, **figures_of_training(model, begin))
+    print(why, file=sys.stderr, flush=True)
+    os._exit(1)  # What waits for other machines would not let the program end.
+
+
+def figures_of_training(model, begin):
+    return {
+        "steps": int(model.optimizer.iterations.numpy()),
+        "skipped": int(model.optimizer.skipped),
+        "minutes": (time.monotonic() - begin) / 60,
+    }
+
+
+def finish(model, train, config, images, run, begin):
+    """Saves the model, measures it on the test split and draws samples."""
     model.save(run.model_path)
+    if model.distribute_strategy.num_replicas_in_sync > 1:
+        model = run.model()  # On one device.
     if config.recalibration_steps and config.use_batch_norm:
         model.recalibrate(train, steps=config.recalibration_steps)
         model.save(run.model_path)
-
+    test = data.evaluation_batches(images, config.batch_size, config.conditional)
     bits = Estimate.of(rnvp.bits_per_dim(model.predict(test), config.event_shape))
     run.add_results(
         bits_per_dim=bits.mean,
         bits_per_dim_standard_error=bits.standard_error,
         num_test_images=images.num_test,
-        steps=int(model.optimizer.iterations.numpy()),
-        minutes=(time.monotonic() - start) / 60,
+        finished=True,
+        **figures_of_training(model, begin),
     )
-    save_image_grid(run.path / "samples.png", figures.samples(model, **drawn).images, config.num_levels)
+    samples = figures.samples(model, **drawn(config, images))
+    save_image_grid(run.path / "samples.png", samples.images, config.num_levels)
     print(f"Test bits/dim {bits} ({images.num_test} images); results are in {run.path}.")
 
 

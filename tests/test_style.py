@@ -12,14 +12,24 @@ import tfp_realnvp as rnvp
 ROOT = pathlib.Path(__file__).parents[1]
 # Each may import what stands before it, and modules of its own line.
 LAYERS = [
-    {"arguments", "in_batches", "snapshot", "whole_file"},
+    {"arguments", "in_batches", "interrupts", "snapshot", "whole_file"},
     {"masks"},
     {"bijectors", "networks"},
     {"couplings", "multi_scale", "real_nvp"},
-    {"events", "fingerprint", "flow_layers", "images", "keras_inputs", "recalibration", "serialization"},
+    {
+        "events",
+        "fingerprint",
+        "flow_layers",
+        "images",
+        "keras_inputs",
+        "recalibration",
+        "replicas",
+        "serialization",
+        "skip_non_finite",
+    },
     {"flow_model"},
     {"data", "extrapolation", "image_grid", "latents", "plots"},
-    {"classifier", "configuration", "evaluation", "figures"},
+    {"checkpoints", "classifier", "configuration", "evaluation", "figures"},
     {"callbacks", "presets", "run_folder"},
 ]
 

@@ -40,6 +40,7 @@ class Preset:
     clip_norm: float = 100.0
     dtype_policy: str = "float32"  # Of the networks, in training.
     recompute: bool = False  # Activations in the backward pass, in place of keeping them.
+    num_validation: int = 1024  # Test images in each epoch's evaluation.
     recalibration_steps: int = 0  # Batches of `FlowModel.recalibrate` after training.
     temperature: float = 1.0  # Of the samples that are drawn.
     paper_bits_per_dim: float | None = None  # Table 1; on CIFAR-10's test split, else validation.
@@ -73,6 +74,10 @@ class Preset:
         )
 
 
+LENGTHS = "epochs", "steps_per_epoch", "recalibration_steps"
+"""What may change where a run goes on."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Configuration(Preset):
     """A `Preset` for given images."""
@@ -104,12 +109,40 @@ class Configuration(Preset):
             steps = self.epochs * self.steps_per_epoch
             learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
         averaging = {"use_ema": True, "ema_momentum": 0.99} if self.weight_averaging else {}
-        model.compile(keras.optimizers.Adam(learning_rate, global_clipnorm=self.clip_norm, **averaging))
+        adam = keras.optimizers.Adam(learning_rate, global_clipnorm=self.clip_norm, **averaging)
+        model.compile(adam, skip_non_finite=True)
         return model
 
     def images(self, data_dir=None):
         """The images as `ImageData`; they are where they were, or in `data_dir`."""
         return load(self.dataset, data_dir or self.data_dir, self.image_size)
+
+    def continued(self, preset=None, **given):
+        """The configuration of a run that goes on, of other lengths where these are given.
+
+        Args:
+          preset: `Preset` that this one is to be of, or None.
+          **given: Values of single names.
+
+        Returns:
+          `Configuration`.
+
+        Raises:
+          ValueError: if a value is given that must stay what it is.
+        """
+        lengths = {name: given.pop(name) for name in LENGTHS if name in given}
+        asked = {**(dataclasses.asdict(preset) if preset else {}), **given}
+        others = sorted(n for n, value in asked.items() if n not in LENGTHS and value != getattr(self, n))
+        if others:
+            raise ValueError(
+                f"Where a run goes on, only {', '.join(LENGTHS)} may be others than its own; given was "
+                + ", ".join(f"{name} {asked[name]!r} for {getattr(self, name)!r}" for name in others)
+            )
+        return dataclasses.replace(self, **lengths)
+
+    def without_lengths(self):
+        """Dictionary of what must stay the same where a run goes on."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if name not in LENGTHS}
 
     def write(self, path):
         """Writes the record to a JSON file."""

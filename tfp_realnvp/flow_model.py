@@ -8,15 +8,18 @@ from tfp_realnvp.arguments import check_bool, check_integer, check_number, check
 from tfp_realnvp.bijectors import bijector_kwargs
 from tfp_realnvp.bijectors.call_arguments import takes_condition
 from tfp_realnvp.bijectors.layer_variables import LayerVariables
+from tfp_realnvp.bijectors.tracked_variables import tf_variable
 from tfp_realnvp.events import check_has_batch, condition_shapes, of_shape
 from tfp_realnvp.fingerprint import Fingerprint
 from tfp_realnvp.flow_layers import built_layers
-from tfp_realnvp.images import add_noise, bits_per_dim, dequantize, stateless_seed
+from tfp_realnvp.images import add_noise, bits_per_dim, stateless_seed
 from tfp_realnvp.in_batches import in_batches
 from tfp_realnvp.keras_inputs import inputs, keeps_weights
 from tfp_realnvp.networks.coupling_network import WEIGHT_SCALES, CouplingNetwork
 from tfp_realnvp.recalibration import recalibrate
+from tfp_realnvp.replicas import own_rows, reducible
 from tfp_realnvp.serialization import deserialize, serialize
+from tfp_realnvp.skip_non_finite import SkipNonFinite, skipping
 from tfp_realnvp.snapshot import put_back
 from tfp_realnvp.whole_file import whole_file
 
@@ -105,18 +108,33 @@ class FlowModel(keras.Model):
     def build(self, input_shape):
         """Does nothing: the constructor has built the networks."""
 
-    def compile(self, optimizer="adam", loss=None, *args, auto_scale_loss=True, **kwargs):
+    def compile(
+        self,
+        optimizer="adam",
+        loss=None,
+        *args,
+        auto_scale_loss=True,
+        skip_non_finite=False,
+        **kwargs,
+    ):
         """As `keras.Model.compile`; the loss is the mean negative log-density by default.
 
         Networks that compute in float16 have their loss scaled (`auto_scale_loss`).
+
+        With `skip_non_finite` a batch whose loss or gradient is not finite leaves weights,
+        moments, moving statistics and metrics as they are. `optimizer.skipped` counts such
+        batches; `callbacks.StopAtNonFinite` ends training after some in a row.
         """
         check_bool(auto_scale_loss, "auto_scale_loss")
+        check_bool(skip_non_finite, "skip_non_finite")
         loss = keras.losses.get(loss or negative_log_density)
         super().compile(optimizer, loss, *args, auto_scale_loss=auto_scale_loss, **kwargs)
         scaled = keras.optimizers.LossScaleOptimizer
         computes_in_float16 = any(x.compute_dtype == "float16" for x in self._flatten_layers())
         if auto_scale_loss and computes_in_float16 and not isinstance(self.optimizer, scaled):
             self.optimizer = scaled(self.optimizer)
+        if skip_non_finite and not isinstance(self.optimizer, SkipNonFinite):
+            self.optimizer = skipping(self.optimizer)
         if all(layer.built for layer in self.flow_layers):
             self.optimizer.build(self.trainable_variables)  # Inside `fit` every step would be traced twice.
 
@@ -155,7 +173,10 @@ class FlowModel(keras.Model):
         if not events.dtype.is_integer:
             return tf.cast(events, dtype)
         if training:
-            return dequantize(events, tf.cast(self._noise.next(), tf.int32), dtype)
+            seed = tf.cast(self._noise.next(), tf.int32)
+            return add_noise(
+                events, own_rows(tf.random.stateless_uniform, tf.shape(events), seed, dtype=dtype)
+            )
         noise = tf.random.stateless_uniform(self.distribution.event_shape, (0, 0), dtype=dtype)
         return add_noise(events, noise)
 
@@ -282,10 +303,19 @@ class FlowModel(keras.Model):
         return [tf.cast(loss, keras.config.floatx()) for loss in losses]
 
     def train_step(self, data):
-        return super().train_step(inputs(data))
+        if not isinstance(self.optimizer, SkipNonFinite):
+            return reducible(super().train_step(inputs(data)))
+        state = [v for v in (*self.variables, *self.metrics_variables) if not v.trainable]
+        state = [tf_variable(v) for v in state if keras.backend.is_float_dtype(v.dtype)]
+        before = [tf.identity(v) for v in state]
+        super().train_step(inputs(data))
+        skipped = tf.convert_to_tensor(self.optimizer.skipped_in_a_row) > 0
+        for v, old in zip(state, before, strict=True):
+            v.assign(tf.where(skipped, old, v))
+        return reducible(self.get_metrics_result())
 
     def test_step(self, data):
-        return super().test_step(inputs(data))
+        return reducible(super().test_step(inputs(data)))
 
     def predict_step(self, data):
         return super().predict_step(inputs(data))
@@ -305,6 +335,13 @@ class FlowModel(keras.Model):
             return super().save(filepath, overwrite, **kwargs)
         with whole_file(filepath) as partial:
             super().save(partial, **kwargs)
+
+    def save_weights(self, filepath, overwrite=True, **kwargs):
+        """As `keras.Model.save_weights`; what is at `filepath` stays until the new file is written."""
+        if not str(filepath).endswith(".weights.h5") or "://" in str(filepath) or not overwrite:
+            return super().save_weights(filepath, overwrite, **kwargs)
+        with whole_file(filepath) as partial:
+            super().save_weights(partial, **kwargs)
 
     def load_weights(self, filepath, skip_mismatch=False, **kwargs):
         """As `keras.Model.load_weights`; after an error all variables are as they were."""

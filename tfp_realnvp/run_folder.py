@@ -3,6 +3,8 @@
 import csv
 import json
 import pathlib
+import shutil
+import tempfile
 
 import keras
 
@@ -11,9 +13,10 @@ from tfp_realnvp.whole_file import whole_file
 
 
 class RunFolder:
-    """A folder with `config.json`, `model.keras`, `history.csv` and `results.json`.
+    """A folder with `config.json`, `model.keras`, `history.csv`, `results.json` and `checkpoints`.
 
-    In the place of `model.keras` there may be `model.weights.h5`, as `save_weights` writes it.
+    `best.weights.h5` has the weights of the epoch with the lowest `val_bits_per_dim`. In the
+    place of `model.keras` there may be `model.weights.h5`, as `save_weights` writes it.
 
     Args:
       path: Its name.
@@ -27,6 +30,8 @@ class RunFolder:
         self.config_path = self.path / "config.json"
         self.model_path = self.path / "model.keras"
         self.weights_path = self.path / "model.weights.h5"
+        self.best_path = self.path / "best.weights.h5"
+        self.checkpoints_path = self.path / "checkpoints"
         self.history_path = self.path / "history.csv"
         self.results_path = self.path / "results.json"
         self.tensorboard_path = self.path / "tensorboard"
@@ -48,8 +53,29 @@ class RunFolder:
 
     def check_is_new(self):
         """Raises a FileExistsError if there is something in the folder already."""
-        if self.path.exists() and any(self.path.iterdir()):
-            raise FileExistsError(f"`out` must be a new or an empty folder; {self.path} is not empty.")
+        if self.path.is_dir() and any(self.path.iterdir()):
+            raise FileExistsError(
+                f"`out` must be a new or an empty folder, or `resume` be set; {self.path} is not empty."
+            )
+
+    def check_can_be_written(self, num_bytes=0):
+        """Raises an OSError unless so many bytes can be written to the folder, which need not exist yet."""
+        folder = self.path.absolute()
+        while not folder.exists():
+            folder = folder.parent
+        try:
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise OSError(
+                f"`out` must be a folder that can be written; {self.path} cannot: {error}."
+            ) from error
+        free = shutil.disk_usage(folder).free
+        if free < num_bytes:
+            raise OSError(
+                f"`out` must be on a disk with room for {num_bytes / 2**20:,.0f} MiB of checkpoints and "
+                f"models; {self.path} has {free / 2**20:,.0f} MiB."
+            )
 
     def check_has_ended(self):
         """Raises a FileNotFoundError if there is no trained model yet."""

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from tfp_realnvp.arguments import check_integer
 from tfp_realnvp.images import dequantize
 
 CACHED_BYTES = 4 * 2**30
@@ -14,8 +15,11 @@ SHUFFLED = 20_000
 """Images among which a data set that does not stay in memory is shuffled."""
 
 
-def training_batches(data, batch_size, conditional=False, flip=False, seed=None):
+def training_batches(data, batch_size, conditional=False, flip=False, seed=None, start=0):
     """Endless batches of the training split, in a new order every time through it.
+
+    Order, windows and mirror images are functions of the seed and of the number of the batch,
+    so that training can go on anywhere in the stream.
 
     Args:
       data: `ImageData`.
@@ -23,6 +27,7 @@ def training_batches(data, batch_size, conditional=False, flip=False, seed=None)
       conditional: Python `bool`, whether to give pairs of images and conditions.
       flip: Python `bool`, whether to mirror every other image at random.
       seed: Python `int`, which gives the same batches whenever they are made anew, or None.
+      start: Python `int`, number of the batch to begin with.
 
     Returns:
       `tf.data.Dataset` of images, uint8 of shape `[batch_size, *event_shape]`, or of pairs
@@ -36,20 +41,23 @@ def training_batches(data, batch_size, conditional=False, flip=False, seed=None)
         raise ValueError(
             f"`batch_size` must be at most the {data.num_train} training images; got {batch_size}."
         )
+    check_integer(start, "start", least=0)
+    seed = np.random.randint(2**31) if seed is None else seed
     images, size = data.train, data.num_train
     if not _are_larger(images, data) and size * math.prod(data.event_shape) <= CACHED_BYTES:
         images = images.cache()
     else:
         size = min(size, SHUFFLED)
-    images = images.shuffle(size, seed=seed).repeat()
+    first_pass, seen = divmod(start * batch_size, data.num_train)
+    images = _passes(images, size, seed, first_pass).skip(seen)
     if _are_larger(images, data):
-        images = tf.data.Dataset.zip(images, _seeds(seed)).map(
+        images = tf.data.Dataset.zip(images, _seeds(seed, start * batch_size)).map(
             lambda example, seed: (_window(example[0], data.event_shape, seed), *example[1:]),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
     batches = images.batch(batch_size, drop_remainder=True)
     if flip:
-        batches = tf.data.Dataset.zip(batches, _seeds(seed)).map(
+        batches = tf.data.Dataset.zip(batches, _seeds(seed, start)).map(
             lambda batch, seed: (tf.image.stateless_random_flip_left_right(batch[0], seed), *batch[1:]),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
@@ -126,6 +134,16 @@ def conditions_to_draw(data, num_images=8):
     return first_images(data, num_images)[1]
 
 
+def _passes(images, buffer_size, seed, first):
+    """All images again and again, shuffled by the seed and the number of the pass."""
+
+    def shuffled(i):
+        tf.random.set_seed(seed % 2**30 + 1)  # Of the graph of this function alone; not 0.
+        return images.shuffle(buffer_size, i, reshuffle_each_iteration=False)
+
+    return tf.data.Dataset.counter(first).flat_map(shuffled)
+
+
 def _are_larger(images, data):
     """Whether images are larger than an event, or of unknown size."""
     return images.element_spec[0].shape != tf.TensorShape(data.event_shape)
@@ -135,9 +153,9 @@ def _window(image, event_shape, seed):
     return tf.image.stateless_random_crop(image, event_shape, seed)
 
 
-def _seeds(seed):
-    """Endless stateless seeds of shape `[2]`."""
-    return tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=False).batch(2)
+def _seeds(seed, start):
+    """Stateless seeds of shape `[2]`, of every number from `start` on."""
+    return tf.data.Dataset.counter(start).map(lambda i: tf.stack([tf.constant(seed, tf.int64), i]))
 
 
 def _with_conditions(batches, data, conditional):

@@ -22,6 +22,10 @@ class InnerBatchNorm(keras.layers.BatchNormalization):
     def __init__(self, **kwargs):
         super().__init__(**{"scale": False, "momentum": 0.9, "epsilon": 1e-4, **kwargs})
 
+    def add_weight(self, *args, **kwargs):
+        # Moving statistics are the mean of the replicas' own, which Keras would keep apart.
+        return super().add_weight(*args, **{"aggregation": "mean", **kwargs})
+
     def call(self, x, training=None):
         if self.compute_dtype == "float64":
             return super().call(x, training=training)

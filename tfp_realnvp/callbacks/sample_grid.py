@@ -1,22 +1,13 @@
-"""Keras callbacks of a training run."""
+"""Samples after epochs."""
 
 import functools
 import pathlib
-import time
 
 import keras
 import tensorflow as tf
 
 from tfp_realnvp import figures
 from tfp_realnvp.image_grid import image_grid, save_image_grid
-
-
-class EpochCSV(keras.callbacks.CSVLogger):
-    """`CSVLogger` with just the columns `epoch`, `loss`, `bits_per_dim` and `val_bits_per_dim`."""
-
-    def on_train_begin(self, logs=None):
-        super().on_train_begin(logs)
-        self.keys = ["loss", "bits_per_dim", "val_bits_per_dim"]
 
 
 class SampleGrid(keras.callbacks.Callback):
@@ -56,22 +47,3 @@ class SampleGrid(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         if self._writer is not None:
             self._writer.close()
-
-
-class StopAfter(keras.callbacks.Callback):
-    """Ends training after the batch in which a time has passed.
-
-    Args:
-      minutes: Python `float`, counted from the beginning of `fit`.
-    """
-
-    def __init__(self, minutes):
-        super().__init__()
-        self.minutes = minutes
-
-    def on_train_begin(self, logs=None):
-        self._end = time.monotonic() + 60 * self.minutes
-
-    def on_train_batch_end(self, batch, logs=None):
-        if time.monotonic() >= self._end:
-            self.model.stop_training = True

@@ -1,0 +1,10 @@
+"""Keras callbacks of a training run."""
+
+from tfp_realnvp.callbacks.best_weights import BestWeights
+from tfp_realnvp.callbacks.checkpointing import Checkpointing
+from tfp_realnvp.callbacks.epoch_csv import EpochCSV
+from tfp_realnvp.callbacks.sample_grid import SampleGrid
+from tfp_realnvp.callbacks.stop_after import StopAfter
+from tfp_realnvp.callbacks.stop_at_non_finite import StopAtNonFinite
+
+__all__ = ["BestWeights", "Checkpointing", "EpochCSV", "SampleGrid", "StopAfter", "StopAtNonFinite"]

@@ -1,0 +1,43 @@
+"""Figures of each epoch in a table."""
+
+import csv
+import pathlib
+
+import keras
+
+from tfp_realnvp.whole_file import whole_file
+
+COLUMNS = "loss", "bits_per_dim", "val_bits_per_dim"
+
+
+class EpochCSV(keras.callbacks.CSVLogger):
+    """`CSVLogger` with just the columns `epoch`, `loss`, `bits_per_dim` and `val_bits_per_dim`.
+
+    Args:
+      filename: Name of the file.
+      initial_epoch: Python `int`, of `fit`. Epochs before it that are in the file stay, others
+        go: they are trained again.
+    """
+
+    def __init__(self, filename, initial_epoch=0):
+        super().__init__(filename, append=True)
+        self.initial_epoch = initial_epoch
+
+    def lowest(self, column):
+        """Smallest value of the epochs that stay, or None."""
+        i = 1 + COLUMNS.index(column)
+        return min((float(row[i]) for row in self._rows()), default=None)
+
+    def _rows(self):
+        path = pathlib.Path(self.filename)
+        rows = list(csv.reader(path.read_text().splitlines()))[1:] if path.exists() else []
+        return [row for row in rows if row and int(row[0]) < self.initial_epoch]
+
+    def on_train_begin(self, logs=None):
+        rows = self._rows()
+        with whole_file(self.filename) as partial, open(partial, "w", newline="") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(["epoch", *COLUMNS])
+            table.writerows(rows)
+        super().on_train_begin(logs)
+        self.keys = list(COLUMNS)

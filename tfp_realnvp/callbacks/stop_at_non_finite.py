@@ -1,0 +1,38 @@
+"""An end to training that only meets numbers which are not finite."""
+
+import keras
+from absl import logging
+
+
+class StopAtNonFinite(keras.callbacks.Callback):
+    """Reports the updates that `compile(skip_non_finite=True)` leaves out; stops after some in a row.
+
+    Args:
+      in_a_row: Python `int`, how many.
+
+    Raises:
+      FloatingPointError: from `fit`, naming likely causes.
+    """
+
+    def __init__(self, in_a_row=20):
+        super().__init__()
+        self.in_a_row = in_a_row
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._before = int(self.model.optimizer.skipped)
+
+    def on_train_batch_end(self, batch, logs=None):
+        if int(self.model.optimizer.skipped_in_a_row) >= self.in_a_row:
+            raise FloatingPointError(
+                f"{self.in_a_row} batches in a row had a loss or a gradient that is not finite; their "
+                "updates were left out. Likely causes: a learning rate that is too high, gradients that "
+                "are not clipped, events that are not finite or outside of the flow's range, log-scales "
+                "that grow without bound (`max_log_scale` bounds them), a `dtype_policy` of low precision."
+            )
+
+    def on_epoch_end(self, epoch, logs=None):
+        skipped = int(self.model.optimizer.skipped) - self._before
+        if skipped:
+            logging.warning(
+                "Epoch %d: %d updates left out, as loss or gradient was not finite.", epoch + 1, skipped
+            )

@@ -1,0 +1,30 @@
+"""Requests to end that wait for the work at hand."""
+
+import contextlib
+import signal
+
+
+class Interrupts(contextlib.AbstractContextManager):
+    """Within, the first Ctrl-C, or request to terminate, is noted; the second one ends at once.
+
+    Attributes:
+      received: The `signal.Signals`, or None.
+    """
+
+    SIGNALS = signal.SIGINT, signal.SIGTERM
+
+    def __init__(self):
+        self.received = None
+
+    def __enter__(self):
+        self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
+        return self
+
+    def __exit__(self, *exception):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number, frame):
+        self.received = signal.Signals(number)
+        self.__exit__()
+        print(f"\n{self.received.name}: training ends with this batch; once more to end at once.", flush=True)

@@ -1,0 +1,67 @@
+"""Devices and machines that train together, and what one needs to know of the others."""
+
+import json
+import os
+
+import tensorflow as tf
+
+STRATEGIES = {
+    "one_device": tf.distribute.get_strategy,
+    "mirrored": tf.distribute.MirroredStrategy,
+    "multi_worker": tf.distribute.MultiWorkerMirroredStrategy,
+}
+
+
+def strategy(name=None):
+    """The `tf.distribute.Strategy` to train with; the first thing that TensorFlow is asked for.
+
+    Args:
+      name: Key of `STRATEGIES`. By default that of several machines where the environment
+        variable `TF_CONFIG` names them, else that of all GPUs if there are more than one.
+    """
+    if name is None:
+        cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
+        several_gpus = len(tf.config.list_physical_devices("GPU")) > 1
+        name = "multi_worker" if cluster else "mirrored" if several_gpus else "one_device"
+    return STRATEGIES[name]()
+
+
+def reducible(logs):
+    """Metrics of a step, in the shape in which Keras reduces them over several machines.
+
+    It sums over the first axis, which scalars do not have: keras-team/keras#20585.
+    """
+    if are_machines(tf.distribute.get_strategy()):
+        return {name: tf.reshape(value, [1]) for name, value in logs.items()}
+    return logs
+
+
+def own_rows(draw, shape, *args, **kwargs):
+    """This replica's rows of `draw(shape_of_all, ...)`, which gives the rows of all of them.
+
+    So the noise of a batch is the same on one device and on many.
+    """
+    replica = tf.distribute.get_replica_context()
+    if replica is None or replica.num_replicas_in_sync == 1:
+        return draw(shape, *args, **kwargs)
+    rows = draw(shape * tf.one_hot(0, tf.size(shape), replica.num_replicas_in_sync, 1), *args, **kwargs)
+    return tf.split(rows, replica.num_replicas_in_sync)[replica.replica_id_in_sync_group]
+
+
+def are_machines(strategy):
+    """Whether `strategy` trains on several machines, or processes."""
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
+def is_chief(strategy):
+    """Whether this process is the one that writes files: the first of several, or the only one."""
+    resolver = strategy.cluster_resolver if are_machines(strategy) else None
+    return resolver is None or (resolver.task_type, resolver.task_id) in (("chief", 0), ("worker", 0))
+
+
+def agreed(flag, strategy):
+    """Whether `flag`, a Python `bool`, is set in any of the processes, which all have to ask."""
+    if not are_machines(strategy):
+        return flag
+    flags = strategy.run(lambda: tf.constant(float(flag)))
+    return bool(strategy.reduce("SUM", flags, axis=None) > 0)

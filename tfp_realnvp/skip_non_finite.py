@@ -1,0 +1,64 @@
+"""Updates of weights that are left out where a gradient is not finite."""
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("tfp_realnvp")
+class SkipNonFinite(keras.optimizers.LossScaleOptimizer):
+    """An optimizer that leaves weights and moments as they are where loss or gradient is not finite.
+
+    Keras's `LossScaleOptimizer` does that for the gradients of one device. Here it is also
+    done if the loss alone is not finite, or a gradient on another device, and it is counted.
+
+    Args:
+      inner_optimizer: `keras.optimizers.Optimizer` that makes the other updates.
+      initial_scale: Python `float`, factor of the loss. At 1, no scale is used; else it is
+        halved at each update that is left out.
+      dynamic_growth_steps: Python `int`, updates after which the scale is doubled; never by
+        default.
+      **kwargs: As of `LossScaleOptimizer`.
+
+    Attributes:
+      skipped: Variable, number of updates left out.
+      skipped_in_a_row: Variable, number of those since the last update.
+    """
+
+    def __init__(self, inner_optimizer, initial_scale=1.0, dynamic_growth_steps=2**31 - 1, **kwargs):
+        super().__init__(inner_optimizer, initial_scale, dynamic_growth_steps, **kwargs)
+
+    def build(self, var_list):
+        super().build(var_list)
+        self.skipped, self.skipped_in_a_row = (
+            self.add_variable((), "zeros", "int64", aggregation="only_first_replica", name=name)
+            for name in ("skipped", "skipped_in_a_row")
+        )
+
+    def scale_loss(self, loss):
+        # Of a loss that is not finite no gradient is.
+        return super().scale_loss(loss * tf.where(tf.math.is_finite(loss), 1.0, float("nan")))
+
+    def check_finite(self, grads):
+        finite = tf.cast(super().check_finite(grads), tf.float32)
+        replicas = tf.distribute.get_replica_context()
+        if replicas and replicas.num_replicas_in_sync > 1:
+            finite = replicas.all_reduce("SUM", finite) / replicas.num_replicas_in_sync
+        return finite >= 1
+
+    def _stateful_handle_finite_grads(self, grads, trainable_variables):
+        super()._stateful_handle_finite_grads(grads, trainable_variables)
+        self.skipped_in_a_row.assign(0)
+
+    def _stateful_handle_non_finite_grads(self):
+        self.skipped.assign_add(1)
+        self.skipped_in_a_row.assign_add(1)
+        if self.initial_scale != 1:
+            super()._stateful_handle_non_finite_grads()
+
+
+def skipping(optimizer):
+    """`optimizer` as a `SkipNonFinite`, with its scale of the loss if it has one."""
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        scale = optimizer.initial_scale, optimizer.dynamic_growth_steps
+        return SkipNonFinite(optimizer.inner_optimizer, *scale)
+    return SkipNonFinite(optimizer)
