@@ -7,6 +7,7 @@ import pathlib
 import keras
 
 from tfp_realnvp.configuration import Configuration
+from tfp_realnvp.json_object import read_json_object
 from tfp_realnvp.whole_file import whole_file
 
 
@@ -72,16 +73,27 @@ class RunFolder:
         return model
 
     def history(self):
-        """Dictionary of lists, a number an epoch, by the names of `history.csv`; empty without one."""
+        """Dictionary of lists, a number an epoch, by the names of `history.csv`; empty without one.
+
+        Raises:
+          ValueError: if it is no table of numbers.
+        """
         if not self.history_path.exists():
             return {}
-        with self.history_path.open() as file:
-            rows = list(csv.DictReader(file))
-        return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
+        try:
+            with self.history_path.open() as file:
+                rows = list(csv.DictReader(file))
+            return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
+        except (csv.Error, TypeError, ValueError) as error:
+            raise ValueError(f"`{self.history_path}` must hold a number in each place: {error}.") from error
 
     def results(self):
-        """Dictionary of what has been measured, by name."""
-        return json.loads(self.results_path.read_text()) if self.results_path.exists() else {}
+        """Dictionary of what has been measured, by name; empty without `results.json`.
+
+        Raises:
+          ValueError: if it is no JSON object.
+        """
+        return read_json_object(self.results_path) if self.results_path.exists() else {}
 
     def add_results(self, **results):
         """Adds to `results.json`, in the place of what had these names."""
