@@ -62,7 +62,7 @@ class Preset:
           ValueError: if it is conditional, and the images have no labels.
         """
         if self.conditional:
-            images.check_has_labels()
+            images.check_has_labels(data_dir)
         steps = self.steps_per_epoch or max(1, images.num_train // self.batch_size)
         return Configuration(
             **{**dataclasses.asdict(self), "steps_per_epoch": steps},

@@ -44,7 +44,7 @@ def load(data_dir, image_size=None):
     folder = _existing(data_dir)
     files = sorted(path for path in folder.rglob("*") if _may_be_image(path, folder))
     sizes = _sizes(files)
-    size = (image_size, image_size) if image_size else _first_size(sizes, folder)
+    size = (image_size, image_size) if image_size else _first_size(sizes)
     kept = [path for path, sides in sizes.items() if sides[0] >= size[0] and sides[1] >= size[1]]
     skipped = _skipped(files, sizes, kept, size, folder)
     if len(kept) < 2:
@@ -82,8 +82,10 @@ def _sizes(files):
     sizes = paths.map(
         lambda i, path: (i, tf.shape(image_file.read(path))[:2]), num_parallel_calls=tf.data.AUTOTUNE
     )
-    whole = sizes.ignore_errors().as_numpy_iterator()
-    return {files[i]: tuple(sides.tolist()) for i, sides in whole}
+    found = {}
+    for numbers, sides in sizes.ignore_errors().batch(1024).as_numpy_iterator():
+        found.update(zip((files[i] for i in numbers), map(tuple, sides.tolist()), strict=True))
+    return found
 
 
 def _names(files):
@@ -91,13 +93,13 @@ def _names(files):
     return tf.constant([os.fsencode(path) for path in files], tf.string)
 
 
-def _first_size(sizes, folder):
+def _first_size(sizes):
     """Height and width of the first image; of no images, the least there may be."""
     path, size = next(iter(sizes.items()), (None, (2, 2)))
     if min(size) < 2:
         raise ValueError(
-            f"{_listed([path], folder)} is the first image and gives the size of all, which must be at least "
-            f"2 x 2; got {size[0]} x {size[1]}. Remove it or give `image_size`."
+            f"{str(path)!r} is the first image and gives the size of all, which must be at least 2 x 2; got "
+            f"{size[0]} x {size[1]}. Remove it or give `image_size`."
         )
     return size
 
