@@ -329,6 +329,7 @@ CASES = {
     "image_distribution.name": (lambda: rnvp.image_distribution(image_flow(), name=3), ValueError, "name.*must be a string"),
     "data": (lambda: data.load("mnist"), ValueError, "`dataset` must be one of.*got 'mnist'"),
     "data, image_size": (lambda: data.load("digits", image_size=8), ValueError, "`image_size` is for"),
+    "data, image_size of one": (lambda: data.load("folder", ".", image_size=1), ValueError, "`image_size`.*least 2; got 1"),
     "data, no folder": (lambda: data.load("folder", "/nowhere"), FileNotFoundError, "`data_dir` must be a folder.*/nowhere"),
     "data, no array": (lambda: data.load("array"), FileNotFoundError, "`data_dir` must name"),
 }  # fmt: skip

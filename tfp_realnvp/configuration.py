@@ -6,9 +6,11 @@ import pathlib
 
 import keras
 
-from tfp_realnvp.data import load
+from tfp_realnvp.arguments import known_shape
+from tfp_realnvp.data import DATASETS, load
 from tfp_realnvp.flow_model import FlowModel
 from tfp_realnvp.images import image_distribution
+from tfp_realnvp.json_object import read_json_object
 from tfp_realnvp.real_nvp import RealNVP
 from tfp_realnvp.whole_file import whole_file
 
@@ -61,7 +63,7 @@ class Preset:
           ValueError: if it is conditional, and the images have no labels.
         """
         if self.conditional:
-            images.check_has_labels()
+            images.check_has_labels(data_dir)
         steps = self.steps_per_epoch or max(1, images.num_train // self.batch_size)
         return Configuration(
             **{**dataclasses.asdict(self), "steps_per_epoch": steps},
@@ -155,11 +157,30 @@ class Configuration(Preset):
 
         Raises:
           FileNotFoundError: if there is none.
-          ValueError: if a name in it is missing or unknown.
+          ValueError: if it is no JSON object, a name in it is missing or unknown, or a value
+            is of another type.
         """
-        record = json.loads(pathlib.Path(path).read_text())
-        names = {field.name for field in dataclasses.fields(cls)}
-        for kind, those in (("lacks", names - record.keys()), ("has unknown", record.keys() - names)):
+        record = read_json_object(path)
+        kinds = {field.name: field.type for field in dataclasses.fields(cls)}
+        for kind, those in (
+            ("lacks", kinds.keys() - record.keys()),
+            ("has unknown", record.keys() - kinds.keys()),
+        ):
             if those:
                 raise ValueError(f"`{path}` is no configuration of this version: it {kind} {sorted(those)}.")
-        return cls(**{**record, "event_shape": tuple(record["event_shape"])})
+        if isinstance(record["event_shape"], list):
+            record["event_shape"] = known_shape(record["event_shape"], f"event_shape` of `{path}")
+        for name, value in record.items():
+            if not _is_of(value, kinds[name]):
+                kind = getattr(kinds[name], "__name__", kinds[name])
+                raise ValueError(f"`{name}` of `{path}` must be {kind}; got {value!r}.")
+        if record["dataset"] not in DATASETS:
+            raise ValueError(f"`dataset` of `{path}` must be one of {DATASETS}; got {record['dataset']!r}.")
+        return cls(**record)
+
+
+def _is_of(value, kind):
+    """Whether a value from JSON is of a type; a whole number is a float as well, a bool no number."""
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, kind) or (isinstance(value, int) and isinstance(0.0, kind))

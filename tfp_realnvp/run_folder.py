@@ -9,6 +9,7 @@ import tempfile
 import keras
 
 from tfp_realnvp.configuration import Configuration
+from tfp_realnvp.json_object import read_json_object
 from tfp_realnvp.whole_file import whole_file
 
 
@@ -89,25 +90,43 @@ class RunFolder:
 
         Raises:
           FileNotFoundError: if training has not ended yet.
+          ValueError: if the file cannot be loaded.
         """
         self.check_has_ended()
         if self.model_path.exists():
-            return keras.models.load_model(self.model_path)
+            return self._loaded(self.model_path, keras.models.load_model)
         model = self.configuration().build()
-        model.load_weights(self.weights_path)
+        self._loaded(self.weights_path, model.load_weights)
         return model
 
+    def _loaded(self, path, load):
+        try:
+            return load(path)
+        except Exception as error:  # Keras raises many kinds.
+            raise ValueError(f"`{path}` cannot be loaded: {' '.join(str(error).split())}") from error
+
     def history(self):
-        """Dictionary of lists, a number an epoch, by the names of `history.csv`; empty without one."""
+        """Dictionary of lists, a number an epoch, by the names of `history.csv`; empty without one.
+
+        Raises:
+          ValueError: if it is no table of numbers.
+        """
         if not self.history_path.exists():
             return {}
-        with self.history_path.open() as file:
-            rows = list(csv.DictReader(file))
-        return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
+        try:
+            with self.history_path.open() as file:
+                rows = list(csv.DictReader(file))
+            return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
+        except (csv.Error, TypeError, ValueError) as error:
+            raise ValueError(f"`{self.history_path}` must hold a number in each place: {error}.") from error
 
     def results(self):
-        """Dictionary of what has been measured, by name."""
-        return json.loads(self.results_path.read_text()) if self.results_path.exists() else {}
+        """Dictionary of what has been measured, by name; empty without `results.json`.
+
+        Raises:
+          ValueError: if it is no JSON object.
+        """
+        return read_json_object(self.results_path) if self.results_path.exists() else {}
 
     def add_results(self, **results):
         """Adds to `results.json`, in the place of what had these names."""
@@ -119,6 +138,6 @@ class RunFolder:
 
 
 def _add(path, record):
-    before = json.loads(path.read_text()) if path.exists() else {}
+    before = read_json_object(path) if path.exists() else {}
     with whole_file(path) as partial:
         pathlib.Path(partial).write_text(json.dumps({**before, **record}, indent=2) + "\n")

@@ -44,8 +44,10 @@ def load(name, data_dir=None, image_size=None):
       `ImageData`.
 
     Raises:
-      ValueError: if there is no data set of that name, or it cannot be resized.
+      ValueError: if there is no data set of that name, it cannot be resized, or a file holds
+        something else.
       FileNotFoundError: if the data are not there.
+      NotADirectoryError: if a file is given in place of a folder.
     """
     if name not in DATASETS:
         raise ValueError(f"`dataset` must be one of {DATASETS}; got {name!r}.")

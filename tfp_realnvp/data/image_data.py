@@ -42,10 +42,11 @@ class ImageData:
         """Python `int`, size of the vector which is an image's condition, or None."""
         return len(self.attributes) if self.attributes else self.num_classes
 
-    def check_has_labels(self):
-        """Raises a ValueError if there are neither classes nor attributes."""
+    def check_has_labels(self, data_dir=None):
+        """Raises a ValueError, which names `data_dir`, if there are neither classes nor attributes."""
         if self.num_conditions is None:
-            raise ValueError("`conditional` needs images with classes or attributes; these have none.")
+            those = f"those of {data_dir!r}" if data_dir else "these"
+            raise ValueError(f"`conditional` needs images with classes or attributes; {those} have none.")
 
     def conditions(self, labels):
         """Labels of images as conditions of a flow.

@@ -1,0 +1,39 @@
+"""The image in a file, as RGB."""
+
+import tensorflow as tf
+
+FORMATS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
+
+
+def read(path):
+    """The image in a file, whatever its ending says of the format.
+
+    Grey images get three equal channels. Alpha is dropped: what is transparent has the colour
+    that the file gives it, in a GIF black. Of 16 bits the upper 8 stay, of an animation the
+    first picture. Rotations that EXIF asks for are not done.
+
+    Args:
+      path: Scalar string `Tensor`.
+
+    Returns:
+      uint8 `Tensor` of shape `[height, width, 3]`.
+
+    Raises:
+      tf.errors.OpError: if there is no such file, or no whole image in it.
+    """
+    content = tf.io.read_file(path)
+    image = tf.io.decode_image(content, channels=3, expand_animations=False)
+    return tf.cond(_is_bmp_with_palette(content), lambda: _colours(content, image), lambda: image)
+
+
+def _is_bmp_with_palette(content):
+    eight_bits = tf.strings.substr(content, 28, 2) == b"\x08\x00"
+    return (tf.strings.substr(content, 0, 2) == b"BM") & eight_bits
+
+
+def _colours(content, image):
+    """The image of a BMP file's palette, of whose numbers TensorFlow makes grey levels."""
+    header = tf.io.decode_raw(tf.strings.substr(content, 10, 8), tf.int32)
+    start = 14 + header[1]
+    palette = tf.io.decode_raw(tf.strings.substr(content, start, header[0] - start), tf.uint8)
+    return tf.gather(tf.reshape(palette, (-1, 4))[:, 2::-1], tf.cast(image[..., 0], tf.int32))
