@@ -33,6 +33,7 @@ flags.DEFINE_integer("num_residual_blocks", None, "Residual blocks of each netwo
 flags.DEFINE_integer("base_filters", None, "Channels of the first scale's networks.", lower_bound=1)
 flags.DEFINE_bool("use_batch_norm", None, "Batch norm in the networks and after couplings.")
 flags.DEFINE_bool("use_running_average", None, "The variant of batch norm of the paper's appendix E.")
+flags.DEFINE_bool("synchronized", None, "Batch norm over all devices that share a batch.")
 flags.DEFINE_float(
     "batch_norm_momentum", None, "Of batch norm after couplings.", lower_bound=0, upper_bound=0.9999
 )
@@ -210,7 +211,7 @@ def stopped(error, model, run, checkpoints, begin):
 def figures_of_training(model, begin):
     return {
         "steps": int(model.optimizer.iterations.numpy()),
-        "skipped": int(model.optimizer.skipped),
+        "skipped": int(model.optimizer.skipped.numpy()),
         "minutes": (time.monotonic() - begin) / 60,
     }
 

@@ -141,6 +141,7 @@ CASES = {
     "BatchNormalization.momentum": (lambda: norm(momentum=1.0), ValueError, r"`momentum`.*\[0, 1\); got 1"),
     "BatchNormalization.momentum, string": (lambda: norm(momentum="high"), TypeError, "`momentum`.*got 'high'"),
     "BatchNormalization.epsilon": (lambda: norm(epsilon=0.0), ValueError, "`epsilon`.*above 0; got 0.0"),
+    "BatchNormalization.synchronized": (lambda: norm(synchronized=1), TypeError, "`synchronized`.*got 1"),
     "BatchNormalization.use_running_average": (lambda: norm(use_running_average=0.9), TypeError, "`use_running_average`.*0.9"),
     "BatchNormalization.layer": (lambda: norm(layer=keras.layers.Dense(4)), TypeError, "`layer` must be the `layer` of"),
     "BatchNormalization.layer, of others": (
@@ -198,6 +199,7 @@ CASES = {
     "FlowModel.kwargs": (lambda: model(colour="red"), (TypeError, ValueError), "colour"),
     "FlowModel.compile.optimizer": (lambda: model().compile("adamant"), ValueError, "adamant"),
     "FlowModel.compile.loss": (lambda: model().compile(loss="likelihood"), ValueError, "likelihood"),
+    "FlowModel.compile.skip_non_finite": (lambda: model().compile(skip_non_finite=2), TypeError, "`skip_non_finite`.*got 2"),
     "FlowModel.compile.auto_scale_loss": (lambda: model().compile(auto_scale_loss=2), TypeError, "`auto_scale_loss`.*got 2"),
     "FlowModel.compile.kwargs": (lambda: model().compile(speed=9), TypeError, "speed"),
     "FlowModel.call.inputs": (lambda: model()(x[:, :3]), ValueError, r"`events` must be of shape \[batch, \*\(4,\)\]; got \(3, 3\)"),
@@ -267,6 +269,8 @@ CASES = {
     "RealNVP.hidden_units, of images": (lambda: image_flow(hidden_units=(8,)), ValueError, "`hidden_units` has no meaning"),
     "RealNVP.recompute": (lambda: vector_flow(recompute="yes"), TypeError, "`recompute`.*got 'yes'"),
     "RealNVP.batch_norm_momentum": (lambda: vector_flow(batch_norm_momentum=1), ValueError, "`batch_norm_momentum`.*got 1"),
+    "RealNVP.synchronized": (lambda: vector_flow(synchronized=None), TypeError, "`synchronized`.*got None"),
+    "RealNVP.synchronized, recompute": (lambda: vector_flow(synchronized=True, recompute=True), ValueError, "`synchronized` must be False where `recompute` is True"),
     "RealNVP.use_running_average": (lambda: vector_flow(use_running_average="E"), TypeError, "`use_running_average`.*got 'E'"),
     "RealNVP.layers": (lambda: vector_flow(layers=3), TypeError, "`layers` must be a list.*got 3"),
     "RealNVP.layers, of another flow": (

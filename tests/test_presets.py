@@ -130,7 +130,7 @@ def test_a_configuration_rebuilds_its_model(tmp_path):
     )
     assert norm.momentum == 0.5
     assert norm.parameters["use_running_average"]
-    optimizers = [{**m.optimizer.get_config(), "name": "adam"} for m in (first, second)]
+    optimizers = [{**m.optimizer.inner_optimizer.get_config(), "name": "adam"} for m in (first, second)]
     assert optimizers[0] == optimizers[1]
 
 

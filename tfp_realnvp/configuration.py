@@ -29,6 +29,7 @@ class Preset:
     base_filters: int = 32  # Paper, section 4.1, for 32 x 32 images.
     use_batch_norm: bool = True
     use_running_average: bool = False  # Appendix E's batch norm; off in the released code.
+    synchronized: bool = False  # Batch norm over all devices that share a batch.
     batch_norm_momentum: float = 0.9
     conditional: bool = False  # Classes, one-hot, or attributes of an image as its condition.
     flip: bool = False  # Mirror training images at random.
@@ -100,6 +101,7 @@ class Configuration(Preset):
             base_filters=self.base_filters,
             use_batch_norm=self.use_batch_norm,
             use_running_average=self.use_running_average,
+            synchronized=self.synchronized,
             batch_norm_momentum=self.batch_norm_momentum,
             conditional_event_shape=(self.num_conditions,) if self.conditional else None,
             dtype_policy=self.dtype_policy,

@@ -31,6 +31,9 @@ class Couplings:
         """The members of one coupling, from data to latents."""
         dtype = self.member["dtype"].name
         network = self._new_or_shared(network_class(**config, dtype=self._policy, name=name))
+        for layer in network._flatten_layers() if self._norm else ():
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.synchronized = self._norm["synchronized"]
         if not network.built:
             network.build((None, *shape))
         conditional_event_ndims = self.condition and self.condition.rank

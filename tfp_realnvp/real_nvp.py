@@ -58,6 +58,7 @@ class RealNVP(Chain):
         hidden_units=None,
         batch_norm_momentum=0.9,
         use_running_average=False,
+        synchronized=False,
         recompute=False,
         layers=None,
         dtype_policy=None,
@@ -87,6 +88,8 @@ class RealNVP(Chain):
           batch_norm_momentum: Python `float`, share of the old value in the moving
             statistics of the batch norms after couplings.
           use_running_average: Python `bool`, appendix E's variant of these batch norms.
+          synchronized: Python `bool`, whether all batch norms take the statistics of the whole
+            batch where several devices share it; not with `recompute`.
           recompute: Python `bool`, whether the backward pass rebuilds the activations of each
             coupling, in place of keeping them: less memory, more time; see `Chain`.
           layers: `parameters["layers"]` of a flow of the same configuration, to share them (as
@@ -119,14 +122,27 @@ class RealNVP(Chain):
             "bottleneck": bottleneck or None,
         }
         vectors = {"num_couplings": num_couplings, "hidden_units": hidden_units}
-        for argument in ("skip", "bottleneck", "use_batch_norm", "use_running_average", "recompute"):
+        for argument in (
+            "skip",
+            "bottleneck",
+            "use_batch_norm",
+            "use_running_average",
+            "synchronized",
+            "recompute",
+        ):
             check_bool(parameters[argument], argument)
+        if synchronized and recompute:
+            raise ValueError("`synchronized` must be False where `recompute` is True; got True for both.")
         check_number(batch_norm_momentum, "batch_norm_momentum", "in [0, 1)", lambda m: 0 <= m < 1)
         _check(shape, condition, images, vectors)
         member = {"dtype": dtype, "validate_args": validate_args}
         norm = None
         if use_batch_norm:
-            norm = {"momentum": batch_norm_momentum, "use_running_average": use_running_average}
+            norm = {
+                "momentum": batch_norm_momentum,
+                "use_running_average": use_running_average,
+                "synchronized": synchronized,
+            }
         with tf.name_scope(name) as name:
             policy = _policy(dtype_policy, dtype.name)
             parameters["dtype_policy"] = policy.name if type(policy) is keras.DTypePolicy else policy

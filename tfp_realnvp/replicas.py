@@ -36,6 +36,16 @@ def reducible(logs):
     return logs
 
 
+def mean_of_all_replicas(x, axes):
+    """`tf.reduce_mean`, over what all replicas have of `x`."""
+    replica = tf.distribute.get_replica_context()
+    if replica is None or replica.num_replicas_in_sync == 1:
+        return tf.reduce_mean(x, axes)
+    total = tf.reduce_sum(x, axes)
+    count = tf.cast(tf.size(x), x.dtype) / tf.cast(tf.size(total), x.dtype)
+    return replica.all_reduce("SUM", total) / replica.all_reduce("SUM", count)
+
+
 def own_rows(draw, shape, *args, **kwargs):
     """This replica's rows of `draw(shape_of_all, ...)`, which gives the rows of all of them.
 
@@ -44,8 +54,9 @@ def own_rows(draw, shape, *args, **kwargs):
     replica = tf.distribute.get_replica_context()
     if replica is None or replica.num_replicas_in_sync == 1:
         return draw(shape, *args, **kwargs)
-    rows = draw(shape * tf.one_hot(0, tf.size(shape), replica.num_replicas_in_sync, 1), *args, **kwargs)
-    return tf.split(rows, replica.num_replicas_in_sync)[replica.replica_id_in_sync_group]
+    replicas = replica.num_replicas_in_sync
+    rows = draw(tf.concat([replicas * shape[:1], shape[1:]], 0), *args, **kwargs)
+    return tf.reshape(rows, tf.concat([[replicas], shape], 0))[replica.replica_id_in_sync_group]
 
 
 def are_machines(strategy):

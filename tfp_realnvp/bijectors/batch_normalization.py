@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfp_realnvp.arguments import boolean_mask, check_bool, check_number, float_dtype
 from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.bijectors.call_arguments import is_training
+from tfp_realnvp.replicas import mean_of_all_replicas
 
 
 class BatchNormalization(Bijector):
@@ -35,6 +36,9 @@ class BatchNormalization(Bijector):
     batch statistics `m = momentum stop_gradient(moving) + (1 - momentum) batch`, which
     then are the moving ones: more robust when batches are very small.
 
+    Where several devices share a batch (`tf.distribute`), each takes the statistics of its
+    own part, or with `synchronized` those of all of it; the moving ones are the mean of all.
+
     #### Examples
 
     >>> import tensorflow as tf, tfp_realnvp as rnvp
@@ -57,6 +61,7 @@ class BatchNormalization(Bijector):
         epsilon=1e-4,
         use_running_average=False,
         layer=None,
+        synchronized=False,
         dtype=None,
         validate_args=False,
         name="batch_normalization",
@@ -75,6 +80,8 @@ class BatchNormalization(Bijector):
           epsilon: Python `float` > 0, added to variances.
           use_running_average: Python `bool`, the variant of appendix E.
           layer: The `layer` of another instance, to share its variables (as `copy` does).
+          synchronized: Python `bool`, whether statistics are those of the batch of all replicas,
+            as of `keras.layers.BatchNormalization`; not with `recompute`.
           dtype: `tf.DType` of events and variables. None: variables are of Keras's
             `floatx` and events must be so too.
           validate_args: Python `bool`; shapes are checked in any case.
@@ -95,7 +102,7 @@ class BatchNormalization(Bijector):
         self._is_by_channel = np.isin(self._changed_positions, (0, changed[..., 0].size)).all()
         if layer is not None and not isinstance(layer, ChannelVariables):
             raise TypeError(f"`layer` must be the `layer` of a `BatchNormalization`, or None; got {layer!r}.")
-        for argument in ("center", "scale", "use_running_average"):
+        for argument in ("center", "scale", "use_running_average", "synchronized"):
             check_bool(parameters[argument], argument)
         check_number(momentum, "momentum", "in [0, 1)", lambda m: 0 <= m < 1)
         check_number(epsilon, "epsilon", "above 0", lambda e: e > 0)
@@ -110,6 +117,7 @@ class BatchNormalization(Bijector):
             self._layer = parameters["layer"] = layer
             self.momentum, self._epsilon = momentum, epsilon
             self._use_running_average = use_running_average
+            self._mean = mean_of_all_replicas if synchronized else tf.reduce_mean
             super().__init__(
                 layers=[layer],
                 forward_min_event_ndims=self._event_shape.rank,
@@ -163,8 +171,8 @@ class BatchNormalization(Bijector):
         # What is kept of whole channels need not be zero: their moments are not used.
         changed = y if self._is_by_channel else tf.math.multiply_no_nan(y, tf.constant(~self._mask, y.dtype))
         axes = tf.range(tf.rank(y) - 1) if y.shape.rank is None else list(range(y.shape.rank - 1))
-        mean = tf.reduce_mean(changed, axes)
-        variance = tf.reduce_mean(tf.math.squared_difference(changed, mean), axes)
+        mean = self._mean(changed, axes)
+        variance = self._mean(tf.math.squared_difference(changed, mean), axes)
         moments = []
         for variable, old, new in zip(
             self._moving_variables(), self._moving(), (mean, variance), strict=True

@@ -86,7 +86,7 @@ class Checkpointing(keras.callbacks.Callback):
         return agreed(flag, self.model.distribute_strategy)
 
     def _save(self):
-        if int(getattr(self.model.optimizer, "skipped_in_a_row", 0)):
+        if np.any(getattr(self.model.optimizer, "skipped_in_a_row", 0)):
             return
         self.progress = dataclasses.replace(self.progress, seconds=time.monotonic() - self._begin)
         try:

@@ -19,10 +19,10 @@ class StopAtNonFinite(keras.callbacks.Callback):
         self.in_a_row = in_a_row
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._before = int(self.model.optimizer.skipped)
+        self._before = int(self.model.optimizer.skipped.numpy())
 
     def on_train_batch_end(self, batch, logs=None):
-        if int(self.model.optimizer.skipped_in_a_row) >= self.in_a_row:
+        if int(self.model.optimizer.skipped_in_a_row.numpy()) >= self.in_a_row:
             raise FloatingPointError(
                 f"{self.in_a_row} batches in a row had a loss or a gradient that is not finite; their "
                 "updates were left out. Likely causes: a learning rate that is too high, gradients that "
@@ -31,7 +31,7 @@ class StopAtNonFinite(keras.callbacks.Callback):
             )
 
     def on_epoch_end(self, epoch, logs=None):
-        skipped = int(self.model.optimizer.skipped) - self._before
+        skipped = int(self.model.optimizer.skipped.numpy()) - self._before
         if skipped:
             logging.warning(
                 "Epoch %d: %d updates left out, as loss or gradient was not finite.", epoch + 1, skipped

@@ -13,7 +13,7 @@ class InnerBatchNorm(keras.layers.BatchNormalization):
     ```
 
     It computes what `keras.layers.BatchNormalization` does, by TensorFlow's one fused
-    operation where there is one (not for float64).
+    operation where there is one (not for float64, nor `synchronized`).
 
     #### References
     Dinh et al. (2017), section 3.7; the authors' released code.
@@ -27,7 +27,7 @@ class InnerBatchNorm(keras.layers.BatchNormalization):
         return super().add_weight(*args, **{"aggregation": "mean", **kwargs})
 
     def call(self, x, training=None):
-        if self.compute_dtype == "float64":
+        if self.compute_dtype == "float64" or self.synchronized:
             return super().call(x, training=training)
         is_training = bool(training) and self.trainable
         beta = tf.cast(self.beta, self.variable_dtype)

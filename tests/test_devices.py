@@ -1,0 +1,53 @@
+"""Two devices that share each batch train as one does."""
+
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+
+
+def trained(kind, devices, path):
+    command = [sys.executable, str(HERE / "two_replicas.py"), kind, str(devices), str(path)]
+    process = subprocess.run(command, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    return np.load(path)
+
+
+def names(results, start):
+    return [name for name in results if name.startswith(start)]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "vector_synchronized_skip",
+        *(
+            pytest.param(kind, marks=pytest.mark.slow)
+            for kind in ("vector_plain", "image_plain_integer", "image_synchronized_integer")
+        ),
+    ],
+)
+def test_losses_and_weights_are_those_of_one_device(kind, tmp_path):
+    """Dequantised or not, with synchronised batch norm or none; also where a batch is left out."""
+    one, two = (trained(kind, devices, tmp_path / f"{devices}.npz") for devices in (1, 2))
+    assert names(one, "history")
+    for name in names(one, "history"):
+        np.testing.assert_allclose(two[name], one[name], rtol=1e-6, err_msg=name)
+    for name in names(one, "weights"):
+        np.testing.assert_allclose(two[name], one[name], rtol=1e-5, atol=1e-6, err_msg=name)
+    assert two["skipped"] == one["skipped"] == (3 if "skip" in kind else 0)
+
+
+@pytest.mark.slow
+def test_moving_statistics_are_equal_on_all_devices(tmp_path):
+    """Also where each device normalises by its own part of the batch, which is another flow's training."""
+    one, two = (trained("image_integer", devices, tmp_path / f"{devices}.npz") for devices in (1, 2))
+    assert names(two, "replica_0")
+    for name in names(two, "replica_0"):
+        np.testing.assert_array_equal(two[name], two[name.replace("replica_0", "replica_1")])
+    assert np.all(two["history_loss"] != one["history_loss"])
+    np.testing.assert_allclose(two["history_loss"], one["history_loss"], rtol=0.01)

@@ -1,0 +1,70 @@
+"""Trains on two virtual devices or on one, as a process of its own; writes what came of it.
+
+TensorFlow allows for one `MirroredStrategy` in a process.
+"""
+
+import sys
+
+import tensorflow as tf
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import tensorflow_probability as tfp  # noqa: E402
+from tiny_models import images, scatter, vectors  # noqa: E402
+
+import tfp_realnvp as rnvp  # noqa: E402
+
+BATCH = 16
+tfd = tfp.distributions
+
+
+def model_of(kind, **compile_kwargs):
+    keras.utils.set_random_seed(0)
+    norm = {"synchronized": "synchronized" in kind, "use_batch_norm": "plain" not in kind}
+    if "vector" in kind:
+        flow = rnvp.RealNVP((2,), num_couplings=2, hidden_units=(4,), **norm)
+        distribution = tfd.TransformedDistribution(tfd.Sample(tfd.Normal(0.0, 1.0), [2]), flow)
+    else:
+        flow = rnvp.RealNVP((4, 4, 1), num_scales=1, num_residual_blocks=1, base_filters=2, **norm)
+        distribution = rnvp.image_distribution(flow, num_levels=16)
+    model = rnvp.FlowModel(distribution, seed=1)
+    scatter(model)
+    model.compile(keras.optimizers.SGD(1e-2), **compile_kwargs)
+    return model
+
+
+def main(kind, devices, path):
+    strategy = (
+        tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]) if devices == "2" else tf.distribute.get_strategy()
+    )
+    with strategy.scope():
+        model = model_of(kind, skip_non_finite="skip" in kind)
+    x = vectors(64) if "vector" in kind else images(64)
+    if "integer" in kind:
+        x = x.astype(np.uint8)
+    validation = tf.data.Dataset.from_tensor_slices(x[:24]).batch(BATCH)
+    x = x.copy()
+    if "skip" in kind:
+        x[30] = np.nan  # In the second part of the second batch.
+    data = tf.data.Dataset.from_tensor_slices(x).batch(BATCH)
+    history = model.fit(data, validation_data=validation, epochs=3, verbose=0).history
+    replicas = [
+        np.array(local)
+        for v in model.distribution.non_trainable_variables
+        for local in (strategy.experimental_local_results(v) if devices == "2" else (v, v))
+    ]
+    np.savez(
+        path,
+        **{f"history_{name}": values for name, values in history.items()},
+        **{f"weights_{i:03}": np.array(v) for i, v in enumerate(model.distribution.variables)},
+        **{f"replica_{i % 2}_{i // 2:03}": value for i, value in enumerate(replicas)},
+        skipped=np.array(getattr(model.optimizer, "skipped", 0)),
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
