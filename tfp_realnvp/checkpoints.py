@@ -1,5 +1,6 @@
 """The whole state of a training run on disk, from which it goes on as if it had not stopped."""
 
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -56,12 +57,9 @@ class Checkpoints:
         self.keep = keep
         self._model = model
         self._record = _Record(configuration)
-        self._variables = [tf_variable(v) for x in (model, model.optimizer) for v in x.variables]
-        self._checkpoint = tf.train.Checkpoint(
-            variables=self._variables,
-            metrics=[tf_variable(v) for v in model.metrics_variables],
-            record=self._record,
-        )
+        variables = *model.variables, *model.optimizer.variables, *model.metrics_variables
+        self._variables = [tf_variable(v) for v in variables]
+        self._checkpoint = tf.train.Checkpoint(variables=self._variables, record=self._record)
         self._manager = None
 
     @property
@@ -118,7 +116,7 @@ class Checkpoints:
             name = names[-1]
             try:
                 self._restore(name)
-            except (AssertionError, RuntimeError, ValueError, tf.errors.OpError) as error:
+            except Exception as error:  # TensorFlow raises many kinds.
                 problems.append(f"{name}: {_first_line(error)}")
                 names.pop()
                 continue
@@ -138,9 +136,10 @@ class Checkpoints:
 
     def _names(self):
         """Checkpoints that have been written whole, the last one last."""
-        state = tf.train.get_checkpoint_state(str(self.folder))
-        if state:
-            return list(state.all_model_checkpoint_paths)
+        with contextlib.suppress(ValueError):  # That of an empty list.
+            state = tf.train.get_checkpoint_state(str(self.folder))
+            if state:
+                return list(state.all_model_checkpoint_paths)
         indices = sorted(self.folder.glob("*-*.index"), key=_number)
         return [str(path.with_suffix("")) for path in indices]
 

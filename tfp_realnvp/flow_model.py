@@ -302,6 +302,14 @@ class FlowModel(keras.Model):
         # In the dtype in which Keras adds them to the loss of the data.
         return [tf.cast(loss, keras.config.floatx()) for loss in losses]
 
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        if self._distribute_strategy is not None and iterator is not None:
+            # Keras would average the replicas' parts, which it can of single tensors only.
+            parts = next(next(iter(iterator))[-1])
+            local = self._distribute_strategy.experimental_local_results
+            data_batch = inputs(tf.nest.map_structure(lambda value: local(value)[0], parts))
+        super()._maybe_symbolic_build(data_batch=data_batch)
+
     def train_step(self, data):
         if not isinstance(self.optimizer, SkipNonFinite):
             return reducible(super().train_step(inputs(data)))
