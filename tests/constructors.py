@@ -89,6 +89,12 @@ CONSTRUCTORS = {
     "coupling_vector": Entry(
         lambda dtype: coupling(rnvp.channel_mask((5,)), Network(10, dtype=dtype), dtype), (5,)
     ),
+    "coupling_bounded": Entry(
+        lambda dtype: coupling(
+            rnvp.channel_mask((4,)), Network(8, dtype=dtype), dtype, max_log_scale=np.float32(0.5)
+        ),
+        (4,),
+    ),
     "coupling_conditional": Entry(
         lambda dtype: coupling(rnvp.channel_mask((4,)), ConditionalNetwork(8, dtype=dtype), dtype), (4,), (2,)
     ),

@@ -102,6 +102,8 @@ CASES = {
     "AffineCoupling.variables, none of them": (lambda: closure().forward(x), ValueError, "nothing tracks: .*mine.*`variables="),
     "AffineCoupling.variables, no variable": (lambda: coupling(variables=[3]), TypeError, "`variables` must hold.*got 3"),
     "AffineCoupling.variables, no sequence": (lambda: coupling(variables=3), TypeError, "`variables` must be a sequence.*got 3"),
+    "AffineCoupling.max_log_scale": (lambda: coupling(max_log_scale=0), ValueError, "`max_log_scale`.*above 0; got 0"),
+    "AffineCoupling.max_log_scale, string": (lambda: coupling(max_log_scale="5"), TypeError, "`max_log_scale`.*got '5'"),
     "AffineCoupling.dtype": (lambda: coupling(dtype="int32"), TypeError, "`dtype` must be a float dtype.*got 'int32'"),
     "AffineCoupling.dtype, another": (
         lambda: coupling(dtype="float32").forward(tf.zeros([3, 4], tf.float64)), DtypeError, "float",
@@ -267,6 +269,8 @@ CASES = {
     "RealNVP.hidden_units": (lambda: vector_flow(hidden_units=(8, 0)), ValueError, "`hidden_units`.*least 1; got 0"),
     "RealNVP.hidden_units, number": (lambda: vector_flow(hidden_units=8), TypeError, "`hidden_units` must be a sequence.*got 8"),
     "RealNVP.hidden_units, of images": (lambda: image_flow(hidden_units=(8,)), ValueError, "`hidden_units` has no meaning"),
+    "RealNVP.max_log_scale": (lambda: vector_flow(max_log_scale=-1.0), ValueError, "`max_log_scale`.*above 0; got -1.0"),
+    "RealNVP.max_log_scale, infinite": (lambda: vector_flow(max_log_scale=np.inf), ValueError, "`max_log_scale`.*got inf"),
     "RealNVP.recompute": (lambda: vector_flow(recompute="yes"), TypeError, "`recompute`.*got 'yes'"),
     "RealNVP.batch_norm_momentum": (lambda: vector_flow(batch_norm_momentum=1), ValueError, "`batch_norm_momentum`.*got 1"),
     "RealNVP.synchronized": (lambda: vector_flow(synchronized=None), TypeError, "`synchronized`.*got None"),

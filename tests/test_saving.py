@@ -132,6 +132,7 @@ def conditional_chain():
 
 MODELS = {
     "vector": vector_model,
+    "bounded": lambda: vector_model(max_log_scale=0.1),
     "conditional": conditional_model,
     "image": image_model,
     "stock_chain": stock_chain,

@@ -31,6 +31,7 @@ class Preset:
     use_running_average: bool = False  # Appendix E's batch norm; off in the released code.
     synchronized: bool = False  # Batch norm over all devices that share a batch.
     batch_norm_momentum: float = 0.9
+    max_log_scale: float | None = None  # Of each coupling; none in the paper.
     conditional: bool = False  # Classes, one-hot, or attributes of an image as its condition.
     flip: bool = False  # Mirror training images at random.
     batch_size: int = 64  # Paper, section 4.1.
@@ -103,6 +104,7 @@ class Configuration(Preset):
             use_running_average=self.use_running_average,
             synchronized=self.synchronized,
             batch_norm_momentum=self.batch_norm_momentum,
+            max_log_scale=self.max_log_scale,
             conditional_event_shape=(self.num_conditions,) if self.conditional else None,
             dtype_policy=self.dtype_policy,
             recompute=self.recompute,

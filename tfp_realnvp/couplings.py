@@ -11,13 +11,14 @@ class Couplings:
 
     Args:
       condition: `tf.TensorShape` of a condition, or None.
+      max_log_scale: Python `float`, bound of the log-scale of every coupling, or None.
       norm: Dictionary of further arguments of the batch norms, or None for none of them.
       member: Dictionary of arguments of every bijector, `dtype` among them.
       policy: `keras.DTypePolicy` of the networks.
       shared: `layers` of another flow, to use in the order they were made, or None.
     """
 
-    def __init__(self, condition, norm, member, policy, shared):
+    def __init__(self, condition, max_log_scale, norm, member, policy, shared):
         if shared is not None and not (
             isinstance(shared, (list, tuple)) and all(isinstance(x, keras.layers.Layer) for x in shared)
         ):
@@ -25,6 +26,10 @@ class Couplings:
         self.layers = []
         self.condition = condition
         self.member = member
+        self._coupling = {
+            "conditional_event_ndims": condition and condition.rank,
+            "max_log_scale": max_log_scale,
+        }
         self._norm, self._policy, self._shared = norm, policy, shared
 
     def __call__(self, shape, mask, network_class, name, **config):
@@ -36,8 +41,7 @@ class Couplings:
                 layer.synchronized = self._norm["synchronized"]
         if not network.built:
             network.build((None, *shape))
-        conditional_event_ndims = self.condition and self.condition.rank
-        members = [AffineCoupling(mask, network, conditional_event_ndims, **self.member, name=name)]
+        members = [AffineCoupling(mask, network, **self._coupling, **self.member, name=name)]
         if self._norm is not None:
             norm = f"{name}_batch_norm"
             layer = self._new_or_shared(ChannelVariables(center=False, scale=False, dtype=dtype, name=norm))

@@ -59,6 +59,7 @@ class RealNVP(Chain):
         batch_norm_momentum=0.9,
         use_running_average=False,
         synchronized=False,
+        max_log_scale=None,
         recompute=False,
         layers=None,
         dtype_policy=None,
@@ -90,6 +91,8 @@ class RealNVP(Chain):
           use_running_average: Python `bool`, appendix E's variant of these batch norms.
           synchronized: Python `bool`, whether all batch norms take the statistics of the whole
             batch where several devices share it; not with `recompute`.
+          max_log_scale: Python `float` above 0, bound of the absolute log-scale in each coupling,
+            or None for none, as in the paper; see `AffineCoupling`.
           recompute: Python `bool`, whether the backward pass rebuilds the activations of each
             coupling, in place of keeping them: less memory, more time; see `Chain`.
           layers: `parameters["layers"]` of a flow of the same configuration, to share them (as
@@ -146,7 +149,7 @@ class RealNVP(Chain):
         with tf.name_scope(name) as name:
             policy = _policy(dtype_policy, dtype.name)
             parameters["dtype_policy"] = policy.name if type(policy) is keras.DTypePolicy else policy
-            couplings = Couplings(condition, norm, member, policy, layers)
+            couplings = Couplings(condition, max_log_scale, norm, member, policy, layers)
             self._num_scales = None
             if shape.rank == 1:
                 bijectors = _vector_flow(

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfp_realnvp.arguments import boolean_mask, check_integer
+from tfp_realnvp.arguments import boolean_mask, check_integer, check_number
 from tfp_realnvp.bijectors.batch_axis import flatten_batch
 from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.bijectors.conditioner import Conditioner
@@ -22,6 +22,15 @@ class AffineCoupling(Bijector):
     ```
 
     `b forward(z) = b z`, so the inverse has the same networks' outputs at hand.
+
+    With `max_log_scale` the log-scale is
+
+    ```none
+    max_log_scale tanh(log_scale / max_log_scale)
+    ```
+
+    in the place of `log_scale`: what the conditioner gives where that is small, and nowhere beyond
+    the bound, so that neither `exp(log_scale)` nor its inverse can overflow. That is not in the paper.
 
     #### Examples
 
@@ -43,6 +52,7 @@ class AffineCoupling(Bijector):
         conditioner,
         conditional_event_ndims=None,
         variables=None,
+        max_log_scale=None,
         dtype=None,
         validate_args=False,
         name="affine_coupling",
@@ -67,6 +77,8 @@ class AffineCoupling(Bijector):
           variables: Sequence of the variables that a `conditioner` which is neither
             Keras layer nor `tf.Module` uses, to be tracked. `copy.deepcopy` shares them, as
             it does functions.
+          max_log_scale: Python `float` above 0, bound of the absolute log-scale (in nats: a
+            coupling scales an element by at most `exp(max_log_scale)`), or None for none.
           dtype: `tf.DType` of events, None for any float type.
           validate_args: Python `bool`, whether to check that shift and log-scale are
             finite, at a cost.
@@ -75,9 +87,9 @@ class AffineCoupling(Bijector):
         Raises:
           TypeError: if `mask` is not boolean, `conditioner` cannot be called, or
             `variables` holds something else; on the first call, if events are no floats.
-          ValueError: if `mask` is a scalar, or all True or all False; on the first call, if
-            `conditioner` uses trainable variables that nothing tracks, or returns a wrong
-            shape.
+          ValueError: if `mask` is a scalar, or all True or all False, or `max_log_scale` not
+            above 0; on the first call, if `conditioner` uses trainable variables that nothing
+            tracks, or returns a wrong shape.
         """
         parameters = dict(locals())
         mask = boolean_mask(mask)
@@ -92,8 +104,11 @@ class AffineCoupling(Bijector):
             raise TypeError(f"`conditioner` must be callable; got {conditioner!r}.")
         if conditional_event_ndims is not None:
             check_integer(conditional_event_ndims, "conditional_event_ndims", least=0)
+        if max_log_scale is not None:
+            check_number(max_log_scale, "max_log_scale", "above 0", lambda bound: bound > 0)
         with tf.name_scope(name) as name:
             self._mask = mask
+            self._max_log_scale = max_log_scale
             self._function = conditioner  # Where tf.Module and checkpoints find what it holds.
             self._function_variables = FunctionVariables(variables)
             if variables:
@@ -119,6 +134,11 @@ class AffineCoupling(Bijector):
     def conditioner(self):
         """The callable that gives shift and log-scale."""
         return self._function
+
+    @property
+    def max_log_scale(self):
+        """Bound of the absolute log-scale, or None."""
+        return self._max_log_scale
 
     @property
     def takes_condition(self):
@@ -153,4 +173,12 @@ class AffineCoupling(Bijector):
         if self.validate_args:
             message = f"The conditioner of `{self.name}` is not finite"
             outputs = [tf.debugging.check_numerics(value, message) for value in outputs]
+        shift, log_scale = outputs
+        outputs = shift, self._bounded(log_scale)
         return [unflatten(tf.math.multiply_no_nan(value, changed)) for value in outputs]
+
+    def _bounded(self, log_scale):
+        if self._max_log_scale is None:
+            return log_scale
+        bound = tf.constant(self._max_log_scale, log_scale.dtype)
+        return bound * tf.tanh(log_scale / bound)
