@@ -9,7 +9,7 @@ import tensorflow as tf
 from tiny_models import KINDS, assert_equal, image_model, images, values, weights
 
 import tfp_realnvp as rnvp
-from tfp_realnvp.callbacks import SampleGrid
+from tfp_realnvp.callbacks import BestWeights, EpochCSV, SampleGrid
 from tfp_realnvp.image_grid import image_grid
 
 SIZE, BATCH = 20, 8
@@ -276,3 +276,40 @@ def test_lambda_callback_sees_what_history_keeps():
     assert {name: [logs[name] for logs in seen["epochs"]] for name in history} == history
     assert seen["end"] == seen["epochs"][-1:]
     assert model.history.history == own.history == history and own.epoch == [0, 1]
+
+
+def rising(epoch):
+    return 1e-2 if epoch <= 2 else -0.2
+
+
+@pytest.mark.parametrize("averages", [False, True])
+def test_best_weights_are_those_that_validation_saw(averages, tmp_path):
+    options = {"use_ema": True, "ema_momentum": 0.5} if averages else {}
+    path = tmp_path / "best.weights.h5"
+    scheduler = keras.callbacks.LearningRateScheduler(rising)
+    swap = [keras.callbacks.SwapEMAWeights()] if averages else []
+    model = vector.model(keras.optimizers.SGD(1e-3, **options))
+    history, _ = fit(model, scheduler, BestWeights(path), *swap, epochs=6)
+    bits = history["val_bits_per_dim"]
+    assert 1 <= np.argmin(bits) < 5
+    best = vector.make()
+    best.load_weights(path)
+    best.compile()
+    assert best.evaluate(x, verbose=0, return_dict=True)["bits_per_dim"] == pytest.approx(min(bits), rel=1e-6)
+    written = path.read_bytes()
+    fit(vector.model(), BestWeights(path, so_far=min(bits) - 1), epochs=2)
+    assert path.read_bytes() == written
+
+
+def test_epoch_csv_keeps_the_epochs_before(tmp_path):
+    path = tmp_path / "history.csv"
+    path.write_text(
+        "epoch,loss,bits_per_dim,val_bits_per_dim\n0,9.0,3.0,4.0\n1,8.0,2.0,3.5\n2,7.0,1.0,1.5\n3,6"
+    )
+    table = EpochCSV(path, initial_epoch=2)
+    assert table.lowest("val_bits_per_dim") == 3.5
+    assert EpochCSV(tmp_path / "none.csv").lowest("loss") is None
+    fit(vector.model(), table, epochs=4, initial_epoch=2)
+    rows = path.read_text().splitlines()
+    assert rows[:3] == ["epoch,loss,bits_per_dim,val_bits_per_dim", "0,9.0,3.0,4.0", "1,8.0,2.0,3.5"]
+    assert [row.split(",")[0] for row in rows] == ["epoch", "0", "1", "2", "3"]

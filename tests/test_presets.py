@@ -134,6 +134,29 @@ def test_a_configuration_rebuilds_its_model(tmp_path):
     assert optimizers[0] == optimizers[1]
 
 
+def test_a_configuration_goes_on_with_other_lengths():
+    config = digits_configuration()
+    longer = config.continued(
+        PRESETS["tiny"], epochs=99, steps_per_epoch=7, base_filters=2, num_residual_blocks=0
+    )
+    assert longer == dataclasses.replace(config, **lengths)
+    assert config.continued() == config
+    preset = dataclasses.replace(PRESETS["tiny"], base_filters=2, num_residual_blocks=0, epochs=1)
+    assert config.continued(preset) == config  # A preset's length is not asked for.
+
+
+@pytest.mark.parametrize(
+    "given", [{"base_filters": 8}, {"seed": 4}, {"batch_size": 8}, {"learning_rate": 0.1}, {"data_dir": "x"}]
+)
+def test_a_configuration_that_goes_on_stays_what_it_is(given):
+    ((name, value),) = given.items()
+    message = rf"only epochs, steps_per_epoch, recalibration_steps may .*; given was {name} {value!r} for"
+    with pytest.raises(ValueError, match=message):
+        digits_configuration().continued(epochs=99, **given)
+    with pytest.raises(ValueError, match="given was base_filters 24 for 2, num_residual_blocks 1 for 0"):
+        digits_configuration().continued(PRESETS["tiny"])
+
+
 def test_a_configuration_keeps_where_images_are(tmp_path):
     np.save(tmp_path / "x.npy", np.ones((20, 4, 4), np.uint8))
     path = str(tmp_path / "x.npy")

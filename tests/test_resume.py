@@ -1,12 +1,16 @@
 """A training that has been stopped, however it was, goes on as if it had not been."""
 
+import json
+import os
 import random
+import signal
 import time
 
 import numpy as np
 import pytest
 from train_script import results, run, start
 
+from tfp_realnvp.interrupts import Interrupts
 from tfp_realnvp.run_folder import RunFolder
 
 FLAGS = (
@@ -46,7 +50,7 @@ def wait_for_next_checkpoint(out, process):
 @pytest.mark.slow
 def test_ten_kills(tmp_path):
     """It is killed ten times, three of them at any moment of its life, while it saves after every batch."""
-    flags = (*FLAGS, "--steps_per_epoch=60", "--epochs=30", "--use_batch_norm")
+    flags = (*FLAGS, "--steps_per_epoch=50", "--epochs=24", "--use_batch_norm")
     process = run(*flags, f"--out={tmp_path / 'whole'}")
     assert process.returncode == 0, process.stderr
     out, moments = tmp_path / "killed", random.Random(0)
@@ -64,3 +68,128 @@ def test_ten_kills(tmp_path):
     assert process.returncode == 0, process.stderr
     assert "Training goes on from" in process.stdout
     assert_same_end(out, tmp_path / "whole")
+
+
+def test_ctrl_c_finishes_the_batch_and_says_how_to_go_on(tmp_path):
+    flags = (*FLAGS, "--steps_per_epoch=10", "--epochs=2", "--checkpoint_minutes=0")
+    out = tmp_path / "stopped"
+    process = start(*flags, f"--out={out}")
+    wait_for_next_checkpoint(out, process)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate()
+    assert process.returncode == 1
+    last = stderr.splitlines()[-1]
+    assert last.startswith("Interrupted. The last checkpoint is ") and last.endswith(f"--out={out} --resume")
+    result = json.loads((out / "results.json").read_text())
+    assert result["finished"] is False and 0 < result["steps"] < 20
+    assert not (out / "model.keras").exists()
+    process = run(f"--out={out}", "--resume", "--learning_rate=0.1")
+    assert process.returncode == 1
+    assert "learning_rate 0.1 for 0.002" in process.stderr.splitlines()[-1]
+    process = run(f"--out={out}", "--resume", "--epochs=3", "--checkpoint_minutes=5")
+    assert process.returncode == 0, process.stderr
+    _, rows, result = results(out)
+    assert [row["epoch"] for row in rows] == ["0", "1", "2"]
+    assert result["finished"] is True and result["steps"] == 30
+
+
+@pytest.mark.slow
+def test_interrupted_and_terminated_runs_end_as_others_do(tmp_path):
+    """Also where `--max_minutes` ends a run, which then has a model."""
+    flags = (*FLAGS, "--steps_per_epoch=10", "--epochs=6", "--weight_averaging")
+    process = run(*flags, f"--out={tmp_path / 'whole'}")
+    assert process.returncode == 0, process.stderr
+    out = tmp_path / "stopped"
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process = start(*flags, "--checkpoint_minutes=0", "--resume", f"--out={out}")
+        wait_for_next_checkpoint(out, process)
+        process.send_signal(number)
+        process.communicate()
+        assert process.returncode == 1
+    process = run(*flags, "--max_minutes=0", "--resume", f"--out={out}")
+    assert process.returncode == 0, process.stderr
+    assert results(out)[2]["steps"] < 60 and (out / "model.keras").exists()
+    process = run(*flags, "--resume", f"--out={out}")
+    assert process.returncode == 0, process.stderr
+    assert_same_end(out, tmp_path / "whole")
+    process = run(*flags, "--resume", f"--out={out}")  # Nothing is left to train.
+    assert process.returncode == 0, process.stderr
+    assert_same_end(out, tmp_path / "whole")
+
+
+def test_a_second_ctrl_c_ends_at_once():
+    with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:
+        signal.raise_signal(signal.SIGINT)
+        assert interrupts.received == signal.SIGINT
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_resume_without_a_checkpoint_begins(tmp_path):
+    flags = (*FLAGS, "--steps_per_epoch=2", "--epochs=1", "--resume", f"--out={tmp_path / 'run'}")
+    process = run(*flags)
+    assert process.returncode == 0, process.stderr
+    assert "No checkpoint yet: training begins." in process.stdout
+    assert results(tmp_path / "run")[2]["steps"] == 2
+
+
+def a_file_in_the_way(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    return tmp_path / "file" / "run"
+
+
+def a_folder_with_something_in_it(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "make, resume, message",
+    [
+        (a_folder_with_something_in_it, False, "`out` must be a new or an empty folder, or `resume` be set"),
+        pytest.param(
+            a_folder_with_something_in_it,
+            True,
+            "`out` must be a new or an empty folder",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            a_file_in_the_way, False, "`out` must be a folder that can be written", marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_it_refuses_before_it_trains(make, resume, message, tmp_path):
+    out = make(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    process = run(*FLAGS, *(["--resume"] if resume else []), f"--out={out}")
+    assert process.returncode == 1
+    assert message in process.stderr.splitlines()[-1]
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_it_refuses_a_disk_without_room(tmp_path):
+    run = RunFolder(tmp_path / "new" / "run")
+    run.check_can_be_written(2**20)
+    with pytest.raises(OSError, match=r"`out` must be on a disk with room for .* MiB of checkpoints"):
+        run.check_can_be_written(2**60)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="The superuser may write everywhere.")
+def test_it_refuses_a_folder_without_permission(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(OSError, match="`out` must be a folder that can be written"):
+        RunFolder(tmp_path / "run").check_can_be_written()
+
+
+@pytest.mark.slow
+def test_training_that_only_meets_nan_stops_with_a_checkpoint_and_a_reason(tmp_path):
+    """Of a learning rate under which the first steps make everything infinite."""
+    out = tmp_path / "run"
+    flags = ("--steps_per_epoch=50", "--epochs=2", "--learning_rate=1e30", "--clip_norm=1e30")
+    process = run(*FLAGS, *flags, "--max_skipped=5", "--checkpoint_minutes=0", f"--out={out}")
+    assert process.returncode == 1
+    last = process.stderr.splitlines()[-1]
+    assert "5 batches in a row" in last and "learning rate that is too high" in last
+    result = json.loads((out / "results.json").read_text())
+    assert result["finished"] is False and result["skipped"] >= 5

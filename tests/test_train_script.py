@@ -1,19 +1,13 @@
 """The main job, by its command line."""
 
-import csv
-import json
-import pathlib
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
+from train_script import results, run
 
 import tfp_realnvp as rnvp
 from tfp_realnvp.presets import PRESETS
 
-SCRIPT = pathlib.Path(__file__).parents[1] / "examples" / "train_cifar.py"
 SMALL = (
     "--num_scales=1",
     "--num_residual_blocks=1",
@@ -21,15 +15,6 @@ SMALL = (
     "--steps_per_epoch=3",
     "--batch_size=16",
 )
-
-
-def run(*flags):
-    return subprocess.run([sys.executable, str(SCRIPT), *flags], capture_output=True, text=True)
-
-
-def results(out):
-    rows = list(csv.DictReader((out / "history.csv").open()))
-    return json.loads((out / "config.json").read_text()), rows, json.loads((out / "results.json").read_text())
 
 
 def test_digits(tmp_path):
@@ -44,6 +29,8 @@ def test_digits(tmp_path):
     assert 2 < result["bits_per_dim"] < 9
     assert 0 < result["bits_per_dim_standard_error"] < 1
     assert (result["num_test_images"], result["steps"]) == (360, 6)
+    assert (result["finished"], result["skipped"]) == (True, 0)
+    assert len(list((out / "checkpoints").glob("ckpt-*.index"))) == 2
     assert any((out / "tensorboard").rglob("events*"))
     grid = keras.utils.img_to_array(keras.utils.load_img(out / "samples.png"))
     assert grid.shape[1] >= 600
