@@ -136,9 +136,8 @@ def test_a_configuration_rebuilds_its_model(tmp_path):
 
 def test_a_configuration_goes_on_with_other_lengths():
     config = digits_configuration()
-    longer = config.continued(
-        PRESETS["tiny"], epochs=99, steps_per_epoch=7, base_filters=2, num_residual_blocks=0
-    )
+    lengths = {"epochs": 99, "steps_per_epoch": 7}
+    longer = config.continued(PRESETS["tiny"], base_filters=2, num_residual_blocks=0, **lengths)
     assert longer == dataclasses.replace(config, **lengths)
     assert config.continued() == config
     preset = dataclasses.replace(PRESETS["tiny"], base_filters=2, num_residual_blocks=0, epochs=1)
