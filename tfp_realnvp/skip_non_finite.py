@@ -9,7 +9,8 @@ class SkipNonFinite(keras.optimizers.LossScaleOptimizer):
     """An optimizer that leaves weights and moments as they are where loss or gradient is not finite.
 
     Keras's `LossScaleOptimizer` does that for the gradients of one device. Here it is also
-    done if the loss alone is not finite, or a gradient on another device, and it is counted.
+    done if the loss alone is not finite, or a gradient on another device, and it is counted. A
+    gradient counts as finite if its norm is.
 
     Args:
       inner_optimizer: `keras.optimizers.Optimizer` that makes the other updates.
@@ -39,15 +40,20 @@ class SkipNonFinite(keras.optimizers.LossScaleOptimizer):
         return super().scale_loss(loss * tf.where(tf.math.is_finite(loss), 1.0, float("nan")))
 
     def check_finite(self, grads):
-        finite = tf.cast(super().check_finite(grads), tf.float32)
+        # A single operation for each gradient.
+        norm = tf.linalg.global_norm([g for g in grads if g is not None])
+        finite = tf.cast(tf.math.is_finite(norm), tf.float32)
         replicas = tf.distribute.get_replica_context()
         if replicas and replicas.num_replicas_in_sync > 1:
             finite = replicas.all_reduce("SUM", finite) / replicas.num_replicas_in_sync
         return finite >= 1
 
     def _stateful_handle_finite_grads(self, grads, trainable_variables):
-        super()._stateful_handle_finite_grads(grads, trainable_variables)
         self.skipped_in_a_row.assign(0)
+        if self.initial_scale == 1:
+            self.inner_optimizer.apply(grads, trainable_variables)
+        else:
+            super()._stateful_handle_finite_grads(grads, trainable_variables)
 
     def _stateful_handle_non_finite_grads(self):
         self.skipped.assign_add(1)
