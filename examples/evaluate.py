@@ -20,6 +20,7 @@ from tfp_realnvp.evaluation import (
     log_prob_draws,
     mean_bits,
 )
+from tfp_realnvp.one_line_errors import one_line_errors
 from tfp_realnvp.run_folder import RunFolder
 
 flags.DEFINE_multi_string("run", None, "Folder of a training run; may be given several times.", required=True)
@@ -52,13 +53,17 @@ def main(argv):
     if argv[1:]:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
     runs = [RunFolder(path) for path in FLAGS.run]
-    configurations = [run.configuration() for run in runs]
-    for run in runs:
-        run.check_has_ended()  # All have, and all images are there, or none is evaluated.
-    images = [config.images(FLAGS.data_dir) for config in configurations]
+    with one_line_errors():
+        configurations = [run.configuration() for run in runs]
+        for run in runs:
+            run.check_has_ended()  # All have, and all images are there, or none is evaluated.
+            run.results()
+        images = [config.images(FLAGS.data_dir) for config in configurations]
     groups = {}  # Of runs that are alike but for their seed, each with its results.
     for run, config, data_set in zip(runs, configurations, images, strict=True):
-        results = evaluate(run.model(), config, data_set)
+        with one_line_errors():
+            model = run.model()
+        results = evaluate(model, config, data_set)
         run.add_results(evaluation=results)
         groups.setdefault(dataclasses.replace(config, seed=None), []).append((run, results))
     lines = [line(HEADER), line(["---"] * len(HEADER))]

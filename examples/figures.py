@@ -21,6 +21,7 @@ from tfp_realnvp.data.elsewhere import elsewhere
 from tfp_realnvp.evaluation import log_prob_of_conditions
 from tfp_realnvp.image_grid import save_animation, save_image_grid
 from tfp_realnvp.latents import round_trip_error
+from tfp_realnvp.one_line_errors import one_line_errors
 from tfp_realnvp.run_folder import RunFolder
 
 DRAW = {}  # By the name of a figure, what draws it.
@@ -106,8 +107,9 @@ def main(argv):
             raise app.UsageError(f"--figure must be one of {', '.join(DRAW)}; got {name}.")
     keras.utils.set_random_seed(FLAGS.seed)
     run = RunFolder(FLAGS.run)
-    config, model = run.configuration(), run.model()
-    images = config.images(FLAGS.data_dir)
+    with one_line_errors():
+        config, model = run.configuration(), run.model()
+        images = config.images(FLAGS.data_dir)
     unknown = set(FLAGS.attributes) - set(images.attributes or FLAGS.attributes)
     if unknown:
         raise app.UsageError(

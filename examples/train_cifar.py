@@ -21,6 +21,7 @@ from tfp_realnvp.configuration import Configuration, Preset
 from tfp_realnvp.evaluation import Estimate
 from tfp_realnvp.image_grid import save_image_grid
 from tfp_realnvp.interrupts import Interrupts
+from tfp_realnvp.one_line_errors import one_line_errors
 from tfp_realnvp.presets import PRESETS
 from tfp_realnvp.run_folder import RunFolder
 
@@ -86,7 +87,7 @@ def main(argv):
     if argv[1:]:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
     run = RunFolder(FLAGS.out)
-    try:
+    with one_line_errors():
         strategy = replicas.strategy(FLAGS.strategy)
         config, images = configured(run, replicas.is_chief(strategy))
         keras.utils.set_random_seed(config.seed)
@@ -97,8 +98,6 @@ def main(argv):
         run.check_can_be_written((FLAGS.keep_checkpoints + 3) * checkpoints.size)
         progress = checkpoints.restore() if FLAGS.resume else None
         train = training_batches(config, images, progress or Progress())
-    except (OSError, ValueError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
     if FLAGS.resume:
         print(f"Training goes on from {progress}." if progress else "No checkpoint yet: training begins.")
     if replicas.is_chief(strategy):
@@ -205,6 +204,8 @@ def stopped(error, model, run, checkpoints, begin):
         why += f" The last checkpoint is {checkpoints.latest}; go on with: {go_on}"
     if replicas.is_chief(strategy):
         run.add_results(finished=False, **figures_of_training(model, begin))
+    if not replicas.are_machines(strategy):
+        sys.exit(why)
     print(why, file=sys.stderr, flush=True)
     os._exit(1)  # What waits for other machines would not let the program end.
 

@@ -271,7 +271,7 @@ def test_figures_one_by_one(trained):
         ("figures.py", ("--figure=mona_lisa",), "--figure must be one of samples, .*; got mona_lisa"),
         ("figures.py", ("--first=360",), "--first must be less than the 360 test images; got 360"),
         ("evaluate.py", ("--run=nowhere",), "`run` must be the folder of a training run; got nowhere"),
-        ("train_cifar.py", (), "`out` must be a new or an empty folder; .* is not empty"),
+        ("train_cifar.py", (), "`out` must be a new or an empty folder, .* is not empty"),
     ],
 )
 def test_bad_flags(trained, script, flags, message):
@@ -282,6 +282,7 @@ def test_bad_flags(trained, script, flags, message):
     )
     assert process.returncode != 0
     assert re.search(message, process.stdout + process.stderr)
+    assert "Traceback" not in process.stderr
 
 
 @pytest.mark.slow

@@ -12,7 +12,16 @@ import tfp_realnvp as rnvp
 ROOT = pathlib.Path(__file__).parents[1]
 # Each may import what stands before it, and modules of its own line.
 LAYERS = [
-    {"arguments", "in_batches", "interrupts", "json_object", "replicas", "snapshot", "whole_file"},
+    {
+        "arguments",
+        "in_batches",
+        "interrupts",
+        "json_object",
+        "one_line_errors",
+        "replicas",
+        "snapshot",
+        "whole_file",
+    },
     {"masks"},
     {"bijectors", "networks"},
     {"couplings", "multi_scale", "real_nvp"},
