@@ -305,7 +305,8 @@ class FlowModel(keras.Model):
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         if self._distribute_strategy is not None and iterator is not None:
             # Keras would average the replicas' parts, which it can of single tensors only.
-            parts = next(next(iter(iterator))[-1])
+            epoch = getattr(iterator, "enumerate_epoch", iterator.__iter__)()  # Keras 3.6 has the first.
+            parts = next(next(epoch)[-1])
             local = self._distribute_strategy.experimental_local_results
             data_batch = inputs(tf.nest.map_structure(lambda value: local(value)[0], parts))
         super()._maybe_symbolic_build(data_batch=data_batch)
