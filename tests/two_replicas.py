@@ -5,18 +5,13 @@ TensorFlow allows for one `MirroredStrategy` in a process.
 
 import sys
 
+import keras
+import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
+from tiny_models import images, scatter, vectors
 
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
-)
-
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-import tensorflow_probability as tfp  # noqa: E402
-from tiny_models import images, scatter, vectors  # noqa: E402
-
-import tfp_realnvp as rnvp  # noqa: E402
+import tfp_realnvp as rnvp
 
 BATCH = 16
 tfd = tfp.distributions
