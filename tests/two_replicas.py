@@ -33,9 +33,11 @@ def model_of(kind, **compile_kwargs):
 
 
 def main(kind, devices, path):
-    strategy = (
-        tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]) if devices == "2" else tf.distribute.get_strategy()
-    )
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    strategy = tf.distribute.get_strategy()
+    if devices == "2":
+        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     with strategy.scope():
         model = model_of(kind, skip_non_finite="skip" in kind)
     x = vectors(64) if "vector" in kind else images(64)
