@@ -105,7 +105,7 @@ def test_flow_hmc():
     assert numbers(printed, "The flow was fitted in # s")[0] > 0
 
 
-@pytest.mark.parametrize("conditioner", ["attention", "conv"])
+@pytest.mark.parametrize("conditioner", ["attention", pytest.param("conv", marks=pytest.mark.slow)])
 def test_own_conditioner(conditioner):
     printed = run("own_conditioner.py", f"--conditioner={conditioner}", "--steps=400")
     gaussian, flow = (numbers(printed, rf"{name} +# \+- #") for name in ("Gaussian", conditioner))
@@ -113,6 +113,7 @@ def test_own_conditioner(conditioner):
     assert 0 < flow[1] < 0.05
 
 
+@pytest.mark.slow
 def test_conditional_digits(tmp_path):
     out = tmp_path / "digits.png"
     training = ("--epochs=2", "--steps_per_epoch=80", "--base_filters=8", "--learning_rate=5e-3")
@@ -130,6 +131,7 @@ def test_conditional_digits(tmp_path):
     assert height / width == pytest.approx(3 / 10)
 
 
+@pytest.mark.slow
 def test_mixed_precision():
     policies = "float32", "mixed_bfloat16"
     printed = run("mixed_precision.py", "--steps=40", "--num_test=64")
@@ -180,6 +182,7 @@ def trained(tmp_path_factory):
     return train
 
 
+@pytest.mark.slow
 def test_evaluate(trained):
     runs = [trained("--preset=tiny", f"--seed={seed}") for seed in (0, 1)]
     flags = ("--num_draws=2", "--num_images=100", "--batch_size=50")
@@ -322,7 +325,9 @@ SMALLER = (
 )
 
 
-@pytest.mark.parametrize("name", SMALLER)
+@pytest.mark.parametrize(
+    "name", [SMALLER[0], *(pytest.param(name, marks=pytest.mark.slow) for name in SMALLER[1:])]
+)
 def test_unexpected_arguments(name, tmp_path):
     process = subprocess.run(
         [sys.executable, str(EXAMPLES / f"{name}.py"), "steps=3"],

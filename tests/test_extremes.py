@@ -96,12 +96,12 @@ def assert_samples(model, temperatures, seeds, n):
 
 
 def test_temperatures(model):
-    assert_samples(model, (0.0, 0.5, 1.0, 1.5), seeds=(0,), n=16)
+    assert_samples(model, (0.0, 1.5), seeds=(0,), n=8)
 
 
 @pytest.mark.slow
 def test_many_samples_at_temperatures(model):
-    assert_samples(model, (0.8, 1.0, 1.2, 1.5), seeds=range(2), n=64)
+    assert_samples(model, (0.5, 1.0, 1.2, 1.5), seeds=range(2), n=64)
 
 
 @contextlib.contextmanager

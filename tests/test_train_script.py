@@ -39,6 +39,7 @@ def test_digits(tmp_path):
     assert model.sample(2, conditional_input=np.eye(10, dtype=np.float32)[:2]).shape == (2, 8, 8, 1)
 
 
+@pytest.mark.slow
 def test_array_without_preset(tmp_path):
     np.save(
         tmp_path / "x.npy", np.random.default_rng(0).integers(0, 256, size=(60, 6, 6, 3)).astype(np.uint8)

@@ -20,7 +20,7 @@ def start(*flags, **environment):
 def run(*flags, **environment):
     """The same once it has ended, with what it printed."""
     process = start(*flags, **environment)
-    stdout, stderr = process.communicate()
+    stdout, stderr = process.communicate(timeout=600)
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
