@@ -224,7 +224,7 @@ def test_evaluate_names_the_papers_figure(trained):
     "flags, skipped, mock",
     [
         (("--preset=tiny", "--seed=0"), {"arithmetic"}, False),
-        (("--preset=tiny", "--noconditional"), {"conditions"}, False),
+        pytest.param(("--preset=tiny", "--noconditional"), {"conditions"}, False, marks=pytest.mark.slow),
         pytest.param(
             ("--preset=celeba_small", "--conditional"),
             {"arithmetic", "histogram"},
