@@ -121,10 +121,10 @@ def test_all_are_damaged(tmp_path):
     for number in (1, 2, 3):
         cut(file_of(tmp_path, number, "data"), 0.5)
     model = moved(model_of(), 9)
-    before = state(model)
+    before = state(model)[: -len(model.metrics_variables)]
     with pytest.raises(ValueError, match=r"No checkpoint can be restored.*ckpt-3: .*ckpt-2: .*ckpt-1: "):
         Checkpoints(tmp_path, model, CONFIGURATION).restore()
-    assert_equal(state(model), before)
+    assert_equal(state(model)[: len(before)], before)
 
 
 def test_one_of_another_configuration(tmp_path):
@@ -140,7 +140,7 @@ def test_one_of_another_model(tmp_path):
     before = state(model)
     with pytest.raises(ValueError, match=r"No checkpoint can be restored. .*ckpt-1: "):
         Checkpoints(tmp_path, model, CONFIGURATION).restore()
-    assert_equal(state(model), before)
+    assert_equal(state(model)[: len(before)], before)
 
 
 def test_one_of_a_newer_version(tmp_path, monkeypatch):

@@ -33,7 +33,6 @@ def model_of(kind, **compile_kwargs):
 
 
 def main(kind, devices, path):
-    tf.config.threading.set_inter_op_parallelism_threads(8)  # Replicas wait for each other in them.
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     strategy = tf.distribute.get_strategy()

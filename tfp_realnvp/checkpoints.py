@@ -57,9 +57,12 @@ class Checkpoints:
         self.keep = keep
         self._model = model
         self._record = _Record(configuration)
-        variables = *model.variables, *model.optimizer.variables, *model.metrics_variables
-        self._variables = [tf_variable(v) for v in variables]
-        self._checkpoint = tf.train.Checkpoint(variables=self._variables, record=self._record)
+        self._variables = [tf_variable(v) for v in (*model.variables, *model.optimizer.variables)]
+        self._checkpoint = tf.train.Checkpoint(
+            variables=self._variables,
+            metrics=[tf_variable(v) for v in model.metrics_variables],
+            record=self._record,
+        )
         self._manager = None
 
     @property
@@ -109,7 +112,7 @@ class Checkpoints:
           `Progress`, or None if there is no checkpoint.
 
         Raises:
-          ValueError: if there are some, and none can be restored; everything is as before.
+          ValueError: if there are some, and none can be restored; model and optimizer are as before.
         """
         names, problems = self._names(), []
         while names:

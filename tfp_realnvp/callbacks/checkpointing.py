@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from tfp_realnvp.bijectors.tracked_variables import tf_variable
 from tfp_realnvp.checkpoints import Progress
 from tfp_realnvp.replicas import agreed
 
@@ -42,13 +43,14 @@ class Checkpointing(keras.callbacks.Callback):
         self._saved = time.monotonic()
         self._restored_metrics = None
         if self.progress.step:  # `fit` will reset them.
-            self._restored_metrics = [np.array(v) for v in self.model.metrics_variables]
+            # Each replica has its own part of a metric: TensorFlow sums them, NumPy cannot.
+            self._restored_metrics = [tf.convert_to_tensor(v) for v in self._metrics()]
 
     def on_epoch_begin(self, epoch, logs=None):
         self._first_step = self.progress.step
         self._ends_epoch = False
         if self._restored_metrics is not None:
-            for v, value in zip(self.model.metrics_variables, self._restored_metrics, strict=True):
+            for v, value in zip(self._metrics(), self._restored_metrics, strict=True):
                 v.assign(value)
             self._restored_metrics = None
 
@@ -78,6 +80,9 @@ class Checkpointing(keras.callbacks.Callback):
 
     def _is_interrupted(self):
         return self._agreed(self.interrupts is not None and self.interrupts.received is not None)
+
+    def _metrics(self):
+        return [tf_variable(v) for v in self.model.metrics_variables]
 
     def _is_time(self):
         return self.minutes is not None and time.monotonic() >= self._saved + 60 * self.minutes
