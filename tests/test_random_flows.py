@@ -26,7 +26,7 @@ MEANINGFUL = 0.1
 def few_and_many(examples):
     """The examples of a default run, and of one that is marked as slow."""
     return pytest.mark.parametrize(
-        "examples", [examples, pytest.param(5 * examples, marks=pytest.mark.slow)], ids=["few", "many"]
+        "examples", [examples, pytest.param(3 * examples, marks=pytest.mark.slow)], ids=["few", "many"]
     )
 
 

@@ -50,7 +50,7 @@ def wait_for_next_checkpoint(out, process):
 @pytest.mark.slow
 def test_ten_kills(tmp_path):
     """It is killed ten times, three of them at any moment of its life, while it saves after every batch."""
-    flags = (*FLAGS, "--steps_per_epoch=50", "--epochs=24", "--use_batch_norm")
+    flags = (*FLAGS, "--steps_per_epoch=50", "--epochs=20", "--use_batch_norm")
     process = run(*flags, f"--out={tmp_path / 'whole'}")
     assert process.returncode == 0, process.stderr
     out, moments = tmp_path / "killed", random.Random(0)
