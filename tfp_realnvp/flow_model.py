@@ -8,7 +8,6 @@ from tfp_realnvp.arguments import check_bool, check_integer, check_number, check
 from tfp_realnvp.bijectors import bijector_kwargs
 from tfp_realnvp.bijectors.call_arguments import takes_condition
 from tfp_realnvp.bijectors.layer_variables import LayerVariables
-from tfp_realnvp.bijectors.tracked_variables import tf_variable
 from tfp_realnvp.events import check_has_batch, condition_shapes, of_shape
 from tfp_realnvp.fingerprint import Fingerprint
 from tfp_realnvp.flow_layers import built_layers
@@ -19,7 +18,7 @@ from tfp_realnvp.networks.coupling_network import WEIGHT_SCALES, CouplingNetwork
 from tfp_realnvp.recalibration import recalibrate
 from tfp_realnvp.replicas import own_rows, reducible
 from tfp_realnvp.serialization import deserialize, serialize
-from tfp_realnvp.skip_non_finite import SkipNonFinite, skipping
+from tfp_realnvp.skip_non_finite import SkipNonFinite, skipping, stays_where_skipped
 from tfp_realnvp.snapshot import put_back
 from tfp_realnvp.whole_file import whole_file
 
@@ -312,16 +311,9 @@ class FlowModel(keras.Model):
         super()._maybe_symbolic_build(data_batch=data_batch)
 
     def train_step(self, data):
-        if not isinstance(self.optimizer, SkipNonFinite):
-            return reducible(super().train_step(inputs(data)))
-        state = [v for v in (*self.variables, *self.metrics_variables) if not v.trainable]
-        state = [tf_variable(v) for v in state if keras.backend.is_float_dtype(v.dtype)]
-        before = [tf.identity(v) for v in state]
-        super().train_step(inputs(data))
-        skipped = tf.convert_to_tensor(self.optimizer.skipped_in_a_row) > 0
-        for v, old in zip(state, before, strict=True):
-            v.assign(tf.where(skipped, old, v))
-        return reducible(self.get_metrics_result())
+        with stays_where_skipped(self):
+            logs = super().train_step(inputs(data))
+        return reducible(self.get_metrics_result() if isinstance(self.optimizer, SkipNonFinite) else logs)
 
     def test_step(self, data):
         return reducible(super().test_step(inputs(data)))

@@ -1,7 +1,11 @@
 """Updates of weights that are left out where a gradient is not finite."""
 
+import contextlib
+
 import keras
 import tensorflow as tf
+
+from tfp_realnvp.bijectors.tracked_variables import tf_variable
 
 
 @keras.saving.register_keras_serializable("tfp_realnvp")
@@ -60,6 +64,21 @@ class SkipNonFinite(keras.optimizers.LossScaleOptimizer):
         self.skipped_in_a_row.assign_add(1)
         if self.initial_scale != 1:
             super()._stateful_handle_non_finite_grads()
+
+
+@contextlib.contextmanager
+def stays_where_skipped(model):
+    """Within, a step whose update is left out leaves moving statistics and metrics as they are, too."""
+    if not isinstance(model.optimizer, SkipNonFinite):
+        yield
+        return
+    state = [v for v in (*model.variables, *model.metrics_variables) if not v.trainable]
+    state = [tf_variable(v) for v in state if keras.backend.is_float_dtype(v.dtype)]
+    before = [tf.identity(v) for v in state]
+    yield
+    skipped = tf.convert_to_tensor(model.optimizer.skipped_in_a_row) > 0
+    for v, old in zip(state, before, strict=True):
+        v.assign(tf.where(skipped, old, v))
 
 
 def skipping(optimizer):
