@@ -2,8 +2,9 @@
 
 python examples/figures.py --run=runs/digits
 python examples/figures.py --run=runs/cifar10 --figure=manifold --figure=larger
+python examples/figures.py --run=tfp_realnvp/pretrained/digits --out=digits
 
-Pictures go to the folder `figures` of the run, the numbers to `figures.json` there.
+Pictures go to `--out`, the numbers to `figures.json` there.
 """
 
 import dataclasses
@@ -27,6 +28,7 @@ from tfp_realnvp.run_folder import RunFolder
 DRAW = {}  # By the name of a figure, what draws it.
 
 flags.DEFINE_string("run", None, "Folder of a training run.", required=True)
+flags.DEFINE_string("out", None, "Folder for the figures; by default `figures` in that of the run.")
 flags.DEFINE_string("data_dir", None, "Where the images are, if not where they were in training.")
 flags.DEFINE_multi_string("figure", None, "Which to draw; all by default.")
 flags.DEFINE_multi_float("temperature", [0.6, 0.7, 0.8, 0.9, 1.0], "Of samples, a row each.", lower_bound=0)
@@ -106,7 +108,7 @@ def main(argv):
         if name not in DRAW:
             raise app.UsageError(f"--figure must be one of {', '.join(DRAW)}; got {name}.")
     keras.utils.set_random_seed(FLAGS.seed)
-    run = RunFolder(FLAGS.run)
+    run = RunFolder(FLAGS.run, FLAGS.out)
     with one_line_errors():
         config, model = run.configuration(), run.model()
         images = config.images(FLAGS.data_dir)
@@ -124,7 +126,7 @@ def main(argv):
             f"--first must be less than the {images.num_test} test images; got {FLAGS.first}."
         )
     trained = Trained(run, config, model, images, x, labels)
-    run.figures_path.mkdir(exist_ok=True)
+    run.figures_path.mkdir(parents=True, exist_ok=True)
     for name in names:
         try:
             numbers = DRAW[name](trained)

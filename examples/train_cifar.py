@@ -64,6 +64,7 @@ flags.DEFINE_float("temperature", None, "Of the samples drawn.", lower_bound=0)
 flags.DEFINE_integer("num_validation", None, "Test images in each epoch's evaluation.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Of weights, order and noise.")
 flags.DEFINE_integer("sample_every", 1, "Epochs between two pictures of samples.", lower_bound=1)
+flags.DEFINE_string("init_from", None, "A .weights.h5 or .keras file whose weights training begins with.")
 flags.DEFINE_string("out", "runs/train_cifar", "New or empty folder for the results.")
 flags.DEFINE_bool(
     "resume", False, "Go on from the last checkpoint in `out`. Only flags of length and frequency may change."
@@ -92,7 +93,7 @@ def main(argv):
         config, images = configured(run, replicas.is_chief(strategy))
         keras.utils.set_random_seed(config.seed)
         with strategy.scope():
-            model = config.build()
+            model = config.build(None if FLAGS.resume and run.has_checkpoints else config.init_from)
         same = config.without_lengths()
         checkpoints = Checkpoints(run.checkpoints_path, model, same, FLAGS.keep_checkpoints)
         run.check_can_be_written((FLAGS.keep_checkpoints + 3) * checkpoints.size)
@@ -113,7 +114,7 @@ def configured(run, is_chief):
     """Configuration and images of the flags, or of the run where that goes on."""
     given = {f.name: FLAGS[f.name].value for f in dataclasses.fields(Configuration) if f.name in FLAGS}
     given = {name: value for name, value in given.items() if value is not None and name != "seed"}
-    given |= {"data_dir": absolute(FLAGS.data_dir)} if FLAGS.data_dir else {}
+    given |= {name: absolute(given[name]) for name in ("data_dir", "init_from") if given.get(name)}
     preset = PRESETS[FLAGS.preset] if FLAGS.preset else None
     run.check_can_be_written()
     if FLAGS.resume and run.config_path.exists():
@@ -122,10 +123,11 @@ def configured(run, is_chief):
         return config, config.images()
     if is_chief:
         run.check_is_new()
-    place = given.pop("data_dir", None), given.pop("image_size", None)
+    place = [given.pop(name, None) for name in ("data_dir", "image_size")]
+    init_from = given.pop("init_from", None)
     preset = dataclasses.replace(preset or Preset(), **given)
     images = data.load(preset.dataset, *place)
-    return preset.for_images(images, FLAGS.seed, *place), images
+    return preset.for_images(images, FLAGS.seed, *place, init_from), images
 
 
 def training_batches(config, images, progress):
@@ -240,9 +242,9 @@ def finish(model, train, config, images, run, begin):
     print(f"Test bits/dim {bits} ({images.num_test} images); results are in {run.path}.")
 
 
-def absolute(data_dir):
-    """A local folder as it is called from anywhere."""
-    return os.path.abspath(data_dir) if data_dir and "://" not in data_dir else data_dir
+def absolute(path):
+    """A local path as it is called from anywhere."""
+    return path if "://" in path else os.path.abspath(path)
 
 
 if __name__ == "__main__":

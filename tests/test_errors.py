@@ -335,6 +335,7 @@ CASES = {
     "image_distribution.validate_args, too large": (lambda: pixels(200), RuntimeCheck, "`pixels.inverse`.*NaN"),
     "image_distribution.validate_args, negative": (lambda: pixels(-3), RuntimeCheck, "`pixels.inverse`.*NaN"),
     "image_distribution.name": (lambda: rnvp.image_distribution(image_flow(), name=3), ValueError, "name.*must be a string"),
+    "FlowModel.from_pretrained.name": (lambda: rnvp.FlowModel.from_pretrained("imagenet"), ValueError, "`name` must be one of cifar10_small, digits; got 'imagenet'"),
     "data": (lambda: data.load("mnist"), ValueError, "`dataset` must be one of.*got 'mnist'"),
     "data, image_size": (lambda: data.load("digits", image_size=8), ValueError, "`image_size` is for"),
     "data, image_size of one": (lambda: data.load("folder", ".", image_size=1), ValueError, "`image_size`.*least 2; got 1"),
@@ -352,7 +353,7 @@ def test_raises(call, error, match):
 def public_arguments():
     """`Name.argument` of every public name, and `FlowModel.method.argument` of its methods."""
     functions = {name: getattr(rnvp, name) for name in rnvp.__all__}
-    for method in ("compile", "call", "sample", "encode", "decode", "recalibrate"):
+    for method in ("from_pretrained", "compile", "call", "sample", "encode", "decode", "recalibrate"):
         functions[f"FlowModel.{method}"] = getattr(rnvp.FlowModel, method)
     for name, function in functions.items():
         for argument in inspect.signature(function).parameters:

@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import pytest
 
+from tfp_realnvp import pretrained
+
 EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 NUMBER = r"(-?\d+\.?\d*)"
 
@@ -262,10 +264,10 @@ def test_figures(trained, flags, skipped, mock):
         )
 
 
-def test_figures_one_by_one(trained):
-    path = trained("--preset=tiny", "--seed=1")
-    assert run("figures.py", f"--run={path}", "--figure=mosaic").startswith("mosaic: drawn\n")
-    assert {p.name for p in (path / "figures").iterdir()} == {"mosaic.png", "figures.json"}
+def test_figures_one_by_one(tmp_path):
+    flags = (f"--run={pretrained.model_path('digits').parent}", f"--out={tmp_path}", "--figure=mosaic")
+    assert run("figures.py", *flags).startswith("mosaic: drawn\n")
+    assert {p.name for p in tmp_path.iterdir()} == {"mosaic.png", "figures.json"}
 
 
 @pytest.mark.parametrize(
@@ -289,10 +291,10 @@ def test_bad_flags(trained, script, flags, message):
 
 
 @pytest.mark.slow
-def test_what_a_digits_model_draws_is_read_as_its_class(tmp_path):
-    run("train_cifar.py", "--preset=tiny", f"--out={tmp_path}")
-    run("figures.py", f"--run={tmp_path}", "--figure=conditions")
-    found = json.loads((tmp_path / "figures" / "figures.json").read_text())["conditions"]
+def test_what_the_digits_model_draws_is_read_as_its_class(tmp_path):
+    path = pretrained.model_path("digits").parent
+    run("figures.py", f"--run={path}", f"--out={tmp_path}", "--figure=conditions")
+    found = json.loads((tmp_path / "figures.json").read_text())["conditions"]
     assert found["classifier_reads_test_images"] > 0.95
     assert found["classifier_reads_samples"] > 0.8
     assert found["classifier_reads_changed_images"] > 0.8

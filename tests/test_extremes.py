@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
-from test_gallery import RUN
 
 import tfp_realnvp as rnvp
 from tfp_realnvp import data
@@ -23,7 +22,7 @@ LEVELS = 2e-3
 
 @pytest.fixture(scope="module")
 def model():
-    return RUN.model()
+    return rnvp.FlowModel.from_pretrained("cifar10_small")
 
 
 def extreme_images(n=2):

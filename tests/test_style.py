@@ -18,6 +18,7 @@ LAYERS = [
         "interrupts",
         "json_object",
         "one_line_errors",
+        "pretrained",
         "replicas",
         "snapshot",
         "whole_file",

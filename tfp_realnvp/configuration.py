@@ -50,13 +50,14 @@ class Preset:
     paper_bits_per_dim: float | None = None  # Table 1; on CIFAR-10's test split, else validation.
     paper_train_bits_per_dim: float | None = None  # Table 1, in parentheses there.
 
-    def for_images(self, images, seed=None, data_dir=None, image_size=None):
+    def for_images(self, images, seed=None, data_dir=None, image_size=None, init_from=None):
         """The configuration of a run on `images`.
 
         Args:
           images: `ImageData`.
           seed: Python `int`, of weights, order and noise, or None.
           data_dir, image_size: What `images` were loaded with.
+          init_from: Name of the file of weights that training begins with, or None for new ones.
 
         Returns:
           `Configuration`.
@@ -75,6 +76,7 @@ class Preset:
             seed=seed,
             data_dir=data_dir,
             image_size=image_size,
+            init_from=init_from,
         )
 
 
@@ -92,9 +94,21 @@ class Configuration(Preset):
     seed: int | None = None
     data_dir: str | None = None
     image_size: int | None = None
+    init_from: str | None = None
 
-    def build(self):
-        """The model, compiled, with new weights."""
+    def build(self, weights=None):
+        """The model, compiled.
+
+        Args:
+          weights: Name of a `.weights.h5` or `.keras` file, or None for new weights. What an
+            optimizer has left there is not used.
+
+        Returns:
+          `FlowModel`.
+
+        Raises:
+          ValueError: if `weights` cannot be loaded.
+        """
         flow = RealNVP(
             self.event_shape,
             num_scales=self.num_scales,
@@ -110,6 +124,8 @@ class Configuration(Preset):
             recompute=self.recompute,
         )
         model = FlowModel(image_distribution(flow, self.num_levels), l2=self.l2, seed=self.seed)
+        if weights:
+            loaded(weights, model.load_weights)
         learning_rate = self.learning_rate
         if self.cosine_decay:
             steps = self.epochs * self.steps_per_epoch
@@ -181,6 +197,14 @@ class Configuration(Preset):
         if record["dataset"] not in DATASETS:
             raise ValueError(f"`dataset` of `{path}` must be one of {DATASETS}; got {record['dataset']!r}.")
         return cls(**record)
+
+
+def loaded(path, load):
+    """What `load` makes of a file; a ValueError that names the file if it cannot be loaded."""
+    try:
+        return load(path)
+    except Exception as error:  # Keras raises many kinds.
+        raise ValueError(f"`{path}` cannot be loaded: {' '.join(str(error).split())}") from error
 
 
 def _is_of(value, kind):

@@ -15,6 +15,7 @@ from tfp_realnvp.images import add_noise, bits_per_dim, stateless_seed
 from tfp_realnvp.in_batches import in_batches
 from tfp_realnvp.keras_inputs import inputs, keeps_weights
 from tfp_realnvp.networks.coupling_network import WEIGHT_SCALES, CouplingNetwork
+from tfp_realnvp.pretrained import model_path
 from tfp_realnvp.recalibration import recalibrate
 from tfp_realnvp.replicas import own_rows, reducible
 from tfp_realnvp.serialization import deserialize, serialize
@@ -136,6 +137,34 @@ class FlowModel(keras.Model):
             self.optimizer = skipping(self.optimizer)
         if all(layer.built for layer in self.flow_layers):
             self.optimizer.build(self.trainable_variables)  # Inside `fit` every step would be traced twice.
+
+    @classmethod
+    def from_pretrained(cls, name):
+        """A trained model that comes with the package; nothing is downloaded.
+
+        It is compiled with the defaults, for `evaluate`; compile it anew to train it on.
+
+        Args:
+          name: `"cifar10_small"`: CIFAR-10, images of 32 x 32 x 3 and 256 levels; or `"digits"`:
+            scikit-learn's handwritten digits, 8 x 8 x 1 and 17 levels, conditional on the class
+            as one-hot of 10. `tfp_realnvp/pretrained/NAME/README.md` says how it was trained.
+
+        Returns:
+          `FlowModel` of float32.
+
+        Raises:
+          ValueError: if there is no model of that name.
+
+        #### Examples
+
+        >>> import tfp_realnvp as rnvp
+        >>> model = rnvp.FlowModel.from_pretrained("digits")
+        >>> model.sample(3, conditional_input=[[0.0, 0, 0, 1, 0, 0, 0, 0, 0, 0]]).shape
+        TensorShape([3, 8, 8, 1])
+        """
+        model = keras.models.load_model(model_path(name))
+        model.compile()
+        return model
 
     fit = keeps_weights(keras.Model.fit)
     evaluate = keeps_weights(keras.Model.evaluate)

@@ -8,7 +8,7 @@ import tempfile
 
 import keras
 
-from tfp_realnvp.configuration import Configuration
+from tfp_realnvp.configuration import Configuration, loaded
 from tfp_realnvp.json_object import read_json_object
 from tfp_realnvp.whole_file import whole_file
 
@@ -21,12 +21,13 @@ class RunFolder:
 
     Args:
       path: Its name.
+      figures: Name of the folder for figures, by default `figures` in it.
 
     Attributes:
       path: `pathlib.Path` of the folder.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, figures=None):
         self.path = pathlib.Path(path)
         self.config_path = self.path / "config.json"
         self.model_path = self.path / "model.keras"
@@ -37,7 +38,7 @@ class RunFolder:
         self.results_path = self.path / "results.json"
         self.tensorboard_path = self.path / "tensorboard"
         self.samples_path = self.path / "samples"
-        self.figures_path = self.path / "figures"
+        self.figures_path = pathlib.Path(figures or self.path / "figures")
 
     def configuration(self):
         """The `Configuration` of the run.
@@ -85,6 +86,11 @@ class RunFolder:
                 f"`run` must be a run that has ended; {self.path} is without model.keras."
             )
 
+    @property
+    def has_checkpoints(self):
+        """Whether training has left a checkpoint."""
+        return any(self.checkpoints_path.glob("*.index"))
+
     def model(self):
         """The trained `FlowModel`.
 
@@ -94,16 +100,8 @@ class RunFolder:
         """
         self.check_has_ended()
         if self.model_path.exists():
-            return self._loaded(self.model_path, keras.models.load_model)
-        model = self.configuration().build()
-        self._loaded(self.weights_path, model.load_weights)
-        return model
-
-    def _loaded(self, path, load):
-        try:
-            return load(path)
-        except Exception as error:  # Keras raises many kinds.
-            raise ValueError(f"`{path}` cannot be loaded: {' '.join(str(error).split())}") from error
+            return loaded(self.model_path, keras.models.load_model)
+        return self.configuration().build(self.weights_path)
 
     def history(self):
         """Dictionary of lists, a number an epoch, by the names of `history.csv`; empty without one.
@@ -133,7 +131,7 @@ class RunFolder:
         _add(self.results_path, results)
 
     def add_figure(self, name, numbers):
-        """Adds what was measured of a figure to `figures/figures.json`."""
+        """Adds what was measured of a figure to `figures.json` beside it."""
         _add(self.figures_path / "figures.json", {name: numbers})
 
 

@@ -1,0 +1,90 @@
+"""Makes a model to be handed on of a training run: small, without its optimizer, for float32.
+
+python examples/make_pretrained.py --run=runs/digits --out=pretrained/digits
+
+The kernels of convolutions are kept in float16, all other variables as they are. What that costs
+in bits per dimension, on the first test images, is measured and printed. `--out` is a folder
+like that of the run: `examples/evaluate.py` and `examples/figures.py` take it as `--run`.
+"""
+
+import dataclasses
+import io
+import pathlib
+import tempfile
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+from absl import app, flags
+
+import tfp_realnvp as rnvp
+from tfp_realnvp import data
+from tfp_realnvp.one_line_errors import one_line_errors
+from tfp_realnvp.run_folder import RunFolder
+from tfp_realnvp.whole_file import whole_file
+
+flags.DEFINE_string("run", None, "Folder of a training run that has ended.", required=True)
+flags.DEFINE_string("out", None, "Folder for the model.", required=True)
+flags.DEFINE_string("data_dir", None, "Where the images are, if not where they were in training.")
+flags.DEFINE_integer("num_images", 1024, "Test images on which the cost is measured.", lower_bound=1)
+FLAGS = flags.FLAGS
+
+WEIGHTS = "model.weights.h5"
+"""Name of the weights inside of a `.keras` file."""
+
+
+def main(argv):
+    if argv[1:]:
+        raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
+    run, out = RunFolder(FLAGS.run), RunFolder(FLAGS.out)
+    with one_line_errors():
+        config, trained = run.configuration(), run.model()
+        images = config.images(FLAGS.data_dir)
+        out.check_can_be_written()
+    config = dataclasses.replace(config, dtype_policy="float32", data_dir=None, init_from=None)
+    model = rnvp.FlowModel.from_config(config.build().get_config())  # As that, and not compiled.
+    model.set_weights(trained.get_weights())
+    out.path.mkdir(parents=True, exist_ok=True)
+    config.write(out.config_path)
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(pathlib.Path(folder, "model.keras"))
+        with whole_file(out.model_path) as partial:
+            save_smaller(pathlib.Path(folder, "model.keras"), partial)
+    batches = data.evaluation_batches(images, 64, config.conditional, FLAGS.num_images)
+    before, after = (
+        np.mean(rnvp.bits_per_dim(m.predict(batches, verbose=0), config.event_shape))
+        for m in (model, keras.models.load_model(out.model_path))
+    )
+    print(
+        f"{after:.4f} bits/dim, {after - before:+.4f} for float16 kernels ({FLAGS.num_images} test images)."
+    )
+    print(f"{out.model_path} has {out.model_path.stat().st_size / 1e6:.2f} MB.")
+
+
+def save_smaller(source, path):
+    """Copies a `.keras` file with its kernels in float16."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, smaller(old.read(name)) if name == WEIGHTS else old.read(name))
+
+
+def smaller(weights):
+    """HDF5 file as bytes; what has several axes in float16."""
+    copied = io.BytesIO()
+    with h5py.File(io.BytesIO(weights)) as old, h5py.File(copied, "w") as new:
+
+        def copy(name, item):
+            if isinstance(item, h5py.Group):
+                other = new.require_group(name)
+            else:
+                is_kernel = item.ndim > 1 and item.dtype == np.float32
+                other = new.create_dataset(name, data=item[()].astype(np.float16) if is_kernel else item[()])
+            other.attrs.update(item.attrs)
+
+        old.visititems(copy)
+    return copied.getvalue()
+
+
+if __name__ == "__main__":
+    app.run(main)
