@@ -1,0 +1,33 @@
+"""The guides: the code of each runs as it stands there, from top to bottom."""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
+GUIDES = sorted((EXAMPLES / "guides").glob("*.md"))
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=[guide.stem for guide in GUIDES])
+def test_guide(guide, tmp_path):
+    code = "\n".join(re.findall(r"```python\n(.*?)```", guide.read_text(), re.DOTALL))
+    (tmp_path / "guide.py").write_text(code)
+    process = subprocess.run([sys.executable, "guide.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+
+
+def commands():
+    """Every command of an example in README and guides, as a pair of script and flags."""
+    texts = [path.read_text().replace("\\\n", " ") for path in (EXAMPLES.parent / "README.md", *GUIDES)]
+    found = re.findall(r"python examples/(\w+\.py)([^`\n&]*)", "\n".join(texts))
+    return sorted({(script, *re.findall(r"--(\w+)", flags)) for script, flags in found})
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_commands_have_flags_that_there_are(command):
+    script, *flags = command
+    defined = re.findall(r'DEFINE_\w+\(\s*"(\w+)"', (EXAMPLES / script).read_text())
+    assert set(flags) <= {*defined, *(f"no{name}" for name in defined), "helpfull"}
