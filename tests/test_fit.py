@@ -107,6 +107,7 @@ def test_every_way_of_running_gives_the_same_training(kind, options, plain):
     assert_same_training(*fitted(kind, options=options), plain(kind))
 
 
+nothing_to_train = pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")
 WEIGHTED = {
     "fit": lambda model, x, y, w: model.fit(x, y, batch_size=SIZE, sample_weight=w, verbose=0).history,
     "fit_dataset": lambda model, *data: (
@@ -124,6 +125,7 @@ WEIGHTED = {
 }
 
 
+@nothing_to_train
 @pytest.mark.parametrize("run", WEIGHTED.values(), ids=WEIGHTED.keys())
 @vector_kinds
 def test_sample_weights_weigh_the_loss_of_each_event(kind, run):
@@ -238,6 +240,7 @@ def test_layers_are_found_by_name_and_by_index(kind):
     assert found == {id(v) for v in model.distribution.variables}
 
 
+@nothing_to_train
 @kinds
 def test_a_frozen_model_does_not_move(kind):
     model = kind.model()

@@ -239,6 +239,7 @@ def test_the_noise_of_dequantisation_goes_on(restored, tmp_path):
     np.testing.assert_array_equal(new._continuous(x, training=True), model._continuous(x, training=True))
 
 
+@pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")  # All is frozen in the end.
 def test_frozen_layers_stay_frozen(tmp_path):
     model = filled("vector")
     model.layers[2].trainable = False

@@ -1,0 +1,46 @@
+"""The bijector of CONTRIBUTING, put where it says, passes all checks."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+@pytest.mark.slow
+def test_the_new_bijector(tmp_path):
+    for folder in ("tfp_realnvp", "tests"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "setup.cfg", tmp_path)
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    bijector, entry, rows = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "tfp_realnvp/bijectors/asinh.py").write_text(bijector)
+    for package, module in (("bijectors/", "bijectors.asinh"), ("", "bijectors")):
+        export = tmp_path / f"tfp_realnvp/{package}__init__.py"
+        export.write_text(f"{export.read_text()}\nfrom tfp_realnvp.{module} import Asinh\n")
+    with (tmp_path / "tfp_realnvp/__init__.py").open("a") as file:
+        file.write('__all__ = sorted([*__all__, "Asinh"])\n')
+    for name, line, new in (
+        ("constructors.py", "CONSTRUCTORS = {\n", entry),
+        ("test_errors.py", "CASES = {\n", rows),
+    ):
+        path = tmp_path / "tests" / name
+        assert line in path.read_text()
+        path.write_text(path.read_text().replace(line, line + new))
+    process = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-n", "0", "-q", "-k", "asinh or Asinh or every_public"),
+            *(f"tests/test_{name}.py" for name in ("bijectors", "bijector_checks", "conventions", "errors")),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stdout
+    assert int(re.search(r"(\d+) passed", process.stdout)[1]) > 40
