@@ -48,7 +48,16 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_float("learning_rate", None, "Of Adam.", lower_bound=0)
 flags.DEFINE_bool("cosine_decay", None, "Let the learning rate fall to 0 over the epochs.")
-flags.DEFINE_bool("weight_averaging", None, "Evaluate and keep moving averages of the weights.")
+flags.DEFINE_integer(
+    "warmup_steps", None, "Batches over which the learning rate rises from 0.", lower_bound=0
+)
+flags.DEFINE_float(
+    "ema_momentum",
+    None,
+    "Of moving averages of the weights, which are evaluated and kept; 0 for the weights themselves.",
+    lower_bound=0,
+    upper_bound=0.99999,
+)
 flags.DEFINE_float("l2", None, "Factor of the L2 term on weight scales.", lower_bound=0)
 flags.DEFINE_float("clip_norm", None, "Largest norm of the gradient.", lower_bound=0)
 flags.DEFINE_integer(
@@ -168,7 +177,7 @@ def fit(model, train, config, images, run, checkpoints, progress, begin):
                     *(reports(config, images, run, progress) if is_chief else []),
                     callbacks.Checkpointing(checkpoints, progress, FLAGS.checkpoint_minutes, interrupts),
                     callbacks.StopAtNonFinite(FLAGS.max_skipped),
-                    *([keras.callbacks.SwapEMAWeights()] if config.weight_averaging else []),
+                    *([keras.callbacks.SwapEMAWeights()] if config.ema_momentum else []),
                 ],
             )
         except (KeyboardInterrupt, FloatingPointError, tf.errors.OpError) as error:

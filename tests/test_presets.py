@@ -134,6 +134,25 @@ def test_a_configuration_rebuilds_its_model(tmp_path):
     assert optimizers[0] == optimizers[1]
 
 
+@pytest.mark.parametrize(
+    "given, expected",
+    [
+        ({}, [1, 1, 1, 1]),
+        ({"warmup_steps": 20}, [0, 0.5, 1, 1]),
+        ({"cosine_decay": True}, [1, 0.975528, 0.5, 0]),
+        ({"cosine_decay": True, "warmup_steps": 20}, [0, 0.5, 0.691342, 0]),
+    ],
+    ids=["constant", "warm-up", "cosine", "warm-up and cosine"],
+)
+def test_learning_rates(given, expected):
+    preset = Preset(learning_rate=0.1, epochs=5, steps_per_epoch=20, **given)
+    config = preset.for_images(data.load("digits"))
+    rate = config.build().optimizer.inner_optimizer._learning_rate
+    steps = [0, 10, 50, 100]
+    rates = [rate(step) if callable(rate) else np.float32(rate) for step in steps]
+    np.testing.assert_allclose(rates, 0.1 * np.array(expected), atol=1e-6)
+
+
 def test_a_configuration_goes_on_with_other_lengths():
     config = digits_configuration()
     lengths = {"epochs": 99, "steps_per_epoch": 7}

@@ -96,7 +96,7 @@ def test_ctrl_c_finishes_the_batch_and_says_how_to_go_on(tmp_path):
 @pytest.mark.slow
 def test_interrupted_and_terminated_runs_end_as_others_do(tmp_path):
     """Also where `--max_minutes` ends a run, which then has a model."""
-    flags = (*FLAGS, "--steps_per_epoch=10", "--epochs=6", "--weight_averaging")
+    flags = (*FLAGS, "--steps_per_epoch=10", "--epochs=6", "--ema_momentum=0.99")
     process = run(*flags, f"--out={tmp_path / 'whole'}")
     assert process.returncode == 0, process.stderr
     out = tmp_path / "stopped"

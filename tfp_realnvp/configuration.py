@@ -38,8 +38,9 @@ class Preset:
     epochs: int = 10
     steps_per_epoch: int | None = None  # Once through the training split.
     learning_rate: float = 1e-3  # Adam's default, paper, section 4.1.
-    cosine_decay: bool = False
-    weight_averaging: bool = False
+    warmup_steps: int = 0  # Batches over which the learning rate rises from 0.
+    cosine_decay: bool = False  # Of the learning rate, to 0 at the end.
+    ema_momentum: float | None = None  # Of moving averages of the weights; None for the weights themselves.
     l2: float = 5e-5  # On weight scales; paper, section 4.1.
     clip_norm: float = 100.0
     dtype_policy: str = "float32"  # Of the networks, in training.
@@ -126,14 +127,26 @@ class Configuration(Preset):
         model = FlowModel(image_distribution(flow, self.num_levels), l2=self.l2, seed=self.seed)
         if weights:
             loaded(weights, model.load_weights)
-        learning_rate = self.learning_rate
-        if self.cosine_decay:
-            steps = self.epochs * self.steps_per_epoch
-            learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-        averaging = {"use_ema": True, "ema_momentum": 0.99} if self.weight_averaging else {}
-        adam = keras.optimizers.Adam(learning_rate, global_clipnorm=self.clip_norm, **averaging)
+        averaging = {"use_ema": True, "ema_momentum": self.ema_momentum} if self.ema_momentum else {}
+        adam = keras.optimizers.Adam(
+            self.learning_rate_schedule(), global_clipnorm=self.clip_norm, **averaging
+        )
         model.compile(adam, skip_non_finite=True)
         return model
+
+    def learning_rate_schedule(self):
+        """Python `float`, or a `keras.optimizers.schedules.LearningRateSchedule`."""
+        schedules, warmup = keras.optimizers.schedules, self.warmup_steps
+        if self.cosine_decay:
+            decay_steps = max(1, self.epochs * self.steps_per_epoch - warmup)
+            if not warmup:
+                return schedules.CosineDecay(self.learning_rate, decay_steps)
+            return schedules.CosineDecay(
+                0.0, decay_steps, warmup_target=self.learning_rate, warmup_steps=warmup
+            )
+        if warmup:
+            return schedules.PolynomialDecay(0.0, warmup, self.learning_rate)
+        return self.learning_rate
 
     def images(self, data_dir=None):
         """The images as `ImageData`; they are where they were, or in `data_dir`."""

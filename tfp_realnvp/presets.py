@@ -75,7 +75,7 @@ PRESETS = {
         steps_per_epoch=100,
         learning_rate=2e-3,
         cosine_decay=True,
-        weight_averaging=True,
+        ema_momentum=0.99,
         temperature=0.8,
     ),
 }
