@@ -24,7 +24,7 @@ class Shown:
     bits_per_dim: np.ndarray
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Anchors:
     """The four images that span a manifold.
 
@@ -51,7 +51,9 @@ class Explorer:
       conditions: Array of shape `[n, size]`, for a conditional model.
 
     Attributes:
+      data: `ImageData`.
       num_scales: Python `int`, as of the `RealNVP`.
+      num_conditions: Python `int`, size of a condition, or None.
 
     Raises:
       ValueError: if there are no four images or, where conditions are classes, none of one class.
@@ -59,12 +61,35 @@ class Explorer:
 
     def __init__(self, model, data, images, conditions=None):
         self.data, self.num_scales = data, flow_of(model.distribution).num_scales
+        self.num_conditions = None if conditions is None else data.num_conditions
         self._model, self._images, self._conditions = model, images, conditions
         self._turn = threading.Lock()
         self._starts = [i for i in range(len(images)) if self._alike(i).sum() >= 4]
         if not self._starts:
             of_class = "" if conditions is None or data.attributes else " of one class"
             raise ValueError(f"There must be four images{of_class}; there are {len(images)} in all.")
+
+    def warm_up(self, *batch_sizes):
+        """Compiles what is needed for one image, for four, and for so many."""
+        anchors = self.anchors(np.random.default_rng(0))
+        condition = None if anchors.conditions is None else anchors.conditions[0]
+        for n in (1, *batch_sizes):
+            self.decoded(tf.repeat(anchors.latents[:1], n, axis=0), condition)
+
+    def condition(self, which):
+        """A condition by its classes or attributes.
+
+        Args:
+          which: Python `int` or list of them.
+
+        Returns:
+          float32 array of shape `[num_conditions]`, or None of a model without conditions.
+        """
+        if self.num_conditions is None:
+            return None
+        condition = np.zeros(self.num_conditions, np.float32)
+        condition[which] = 1
+        return condition
 
     def anchors(self, random):
         """Four images, all of the same class where conditions are classes.
