@@ -7,7 +7,7 @@ Two sliders move over the manifold that four test images span (equation 19); the
 be drawn anew; an image of one's own may take the place of one of the four. While it runs, this makes a
 picture of the page:
 
-chromium --headless --window-size=1200,780 --screenshot=explore.png http://127.0.0.1:7860
+chromium --headless --window-size=1200,740 --screenshot=explore.png http://127.0.0.1:7860
 """
 
 import asyncio
@@ -43,11 +43,12 @@ BITS = (
     "Bits per dimension are those of each image as it is shown: its pixels clipped to the levels, rounded "
     "down to integers and dequantised with the model's fixed noise. Less is more probable."
 )
+TOGGLE = "no-caps padding='xs sm'"
 STYLE = """
 .nicegui-content {max-width: 1200px; margin: auto}
 .image {image-rendering: pixelated; display: block; background: #ddd}
 .q-uploader {width: 100%}
-.q-uploader__list {display: none}
+.q-uploader__list, .q-uploader__subtitle {display: none}
 """
 
 
@@ -63,7 +64,7 @@ def main(argv):
         x, labels = data.first_images(images, FLAGS.num_images)
         explorer = Explorer(model, images, x, labels if config.conditional else None)
     explorer.warm_up(FLAGS.num_draws)
-    title = f"{run.path.resolve().name}, {config.dataset}: latents"
+    title = f"Latents of {run.path.resolve().name}"
 
     @ui.page("/", title=title, response_timeout=60)
     async def page():
@@ -112,10 +113,11 @@ class Page:
             self.four = [Picture(NAMES[i], 124) for i in range(4)]
         for place, picture in enumerate(self.four):
             picture.image.classes("cursor-pointer").on("click", lambda place=place: self.go_to(place))
-        ui.button("Four others", on_click=self.choose)
+        ui.label("A click on one of them leads to its corner of the manifold.").classes("text-caption")
+        ui.button("Four others", on_click=self.choose).props("no-caps")
         with ui.row().classes("items-center"):
             ui.label("An image of yours as")
-            self.place = ui.toggle(dict(enumerate(NAMES)), value=0).props("no-caps dense")
+            self.place = ui.toggle(dict(enumerate(NAMES)), value=0).props(TOGGLE)
         self.uploader = ui.upload(
             label="Choose or drop it here",
             auto_upload=True,
@@ -143,24 +145,23 @@ class Page:
         scales = self.explorer.num_scales
         ui.label("Its finer scales drawn anew").classes("text-h6")
         with ui.grid(columns=3).classes("gap-2"):
-            self.draws = [Picture(f"draw {i + 1}", 124) for i in range(FLAGS.num_draws)]
+            self.draws = [Picture(f"draw {i + 1}", 144) for i in range(FLAGS.num_draws)]
         with ui.row().classes("items-center"):
             ui.label("Coarsest scales that stay")
-            self.kept = ui.toggle(list(range(scales + 1)), value=scales - 1, on_change=self.draw).props(
-                "dense"
-            )
+            self.kept = ui.toggle(list(range(scales + 1)), value=scales - 1, on_change=self.draw)
+            self.kept.props(TOGGLE)
             ui.label(f"of {scales}")
         with ui.row(wrap=False).classes("w-full items-center"):
             text = ui.label().classes("shrink-0 w-36")
             self.temperature = ui.slider(min=0, max=1.5, step=0.05, value=1, on_change=self.draw)
             text.bind_text_from(self.temperature, "value", lambda value: f"Temperature {value:.2f}")
-        ui.button("Draw anew", on_click=self.redraw)
+        ui.button("Draw anew", on_click=self.redraw).props("no-caps")
 
     def angle(self, name):
         """A slider for an angle, in units of π."""
         with ui.row(wrap=False).classes("w-full items-center"):
             text = ui.label().classes("shrink-0 w-20")
-            slider = ui.slider(min=0, max=2, step=0.01, value=0.25, on_change=self.move)
+            slider = ui.slider(min=0, max=2, step=0.01, value=0.1, on_change=self.move)
         text.bind_text_from(slider, "value", lambda value: f"{name} = {value:.2f} π")
         # When it is let go.
         return slider.on("change", self.draw, throttle=0.2, leading_events=False).props(
