@@ -19,6 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
+from nicegui import app as server
 from nicegui import ui
 
 from tfp_realnvp import data
@@ -68,9 +69,10 @@ def main(argv):
 
     @ui.page("/", title=title, response_timeout=60)
     async def page():
-        await Page(explorer, title).start()
+        await Page(explorer, title).choose()
 
-    print(f"The page is at http://{HOST}:{FLAGS.port}; Ctrl-C ends it.", flush=True)
+    at = f"The page is at http://{HOST}:{FLAGS.port}; Ctrl-C ends it."
+    server.on_startup(lambda: print(at, flush=True))
     try:
         ui.run(host=HOST, port=FLAGS.port, show=False, reload=False, show_welcome_message=False)
     except KeyboardInterrupt:
@@ -168,11 +170,8 @@ class Page:
             f'aria-label="{name}"'
         )
 
-    async def start(self):
-        """The first four images, and what follows from them."""
-        await self.choose()
-
     async def choose(self):
+        """Another four images, and what follows from them."""
         await self.show_anchors(await asyncio.to_thread(self.explorer.anchors, self.random))
 
     async def show_anchors(self, anchors):

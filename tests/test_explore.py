@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.parse
 
 import numpy as np
@@ -203,11 +204,20 @@ def address(digits):
     process = explore(digits, f"--port={port}", "--num_images=100", "--num_draws=4")
     line = process.stdout.readline()
     assert line == f"The page is at http://127.0.0.1:{port}; Ctrl-C ends it.\n", process.communicate()[1]
+    wait_until_it_listens(port)
     yield f"http://127.0.0.1:{port}"
     process.send_signal(signal.SIGINT)
     printed, errors = process.communicate(timeout=60)
     assert (process.returncode, printed) == (0, "")
     assert "Traceback" not in errors and "Exception" not in errors, errors
+
+
+def wait_until_it_listens(port):
+    for _ in range(300):
+        with socket.socket() as visitor:
+            if visitor.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
 
 
 @pytest.fixture
@@ -274,6 +284,8 @@ class Visit:
 
 @pytest.mark.slow
 def test_the_page(address, browser, tmp_path):
+    with pytest.raises(ConnectionRefusedError):  # It is for this address only.
+        socket.create_connection(("127.0.0.2", urllib.parse.urlparse(address).port))
     visit = Visit(browser, address)
     start = visit.everything()
     assert all(f"{name}: " in text and text.endswith(" bits/dim") for name, (_, text) in start.items())
@@ -293,6 +305,14 @@ def test_the_page(address, browser, tmp_path):
     visit.find("img[alt='z₂']")[0].click()
     visit.wait(lambda _: visit.shown("z")[0] == visit.shown("z₂")[0])
     assert visit.shown("z")[1].removeprefix("z") == visit.shown("z₂")[1].removeprefix("z₂")
+
+    # The same latent under another class.
+    before = visit.everything()
+    visit.find(".q-select")[0].click()
+    options = visit.wait(lambda _: visit.find(".q-menu .q-item"))
+    assert [option.text for option in options] == [f"class {i}" for i in range(10)]
+    next(option for option in options if "q-item--active" not in option.get_attribute("class")).click()
+    visit.until_changed(before, "z", "draw 1")
 
     # Bad files are told of, and nothing else changes.
     before = visit.everything()
