@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -152,13 +153,14 @@ def file_of(pixels, format="png"):
     return file.getvalue()
 
 
-def explore(run, *flags, **kwargs):
+def explore(run, *flags):
+    """The script, started; NiceGUI would take a test's process for one of its own tests."""
     return subprocess.Popen(
         [sys.executable, str(SCRIPT), f"--run={run}", *flags],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        **kwargs,
+        env={name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"},
     )
 
 
