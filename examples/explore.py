@@ -172,15 +172,16 @@ class Page:
 
     async def choose(self):
         """Another four images, and what follows from them."""
-        await self.show_anchors(await asyncio.to_thread(self.explorer.anchors, self.random))
+        anchors = await asyncio.to_thread(self.explorer.anchors, self.random)
+        if self.explorer.num_conditions:
+            chosen = np.flatnonzero(anchors.conditions[0]).tolist()
+            self.under.value = chosen if self.data.attributes else chosen[0]
+        await self.show_anchors(anchors)
 
     async def show_anchors(self, anchors):
         self.anchors = anchors
         for picture, *shown in zip(self.four, anchors.shown.pixels, anchors.shown.bits_per_dim, strict=True):
             picture.show(*shown, self.data.num_levels)
-        if self.explorer.num_conditions:
-            chosen = np.flatnonzero(anchors.conditions[0]).tolist()
-            self.under.value = chosen if self.data.attributes else chosen[0]
         await self.follow()
 
     async def follow(self):

@@ -239,112 +239,117 @@ def browser():
     driver.quit()
 
 
+FOUR = "z₁", "z₂", "z₃", "z₄"
+DRAWS = tuple(f"draw {i + 1}" for i in range(4))
+PAGE_UP = "\ue00e"
+
+
 class Visit:
     """A page in a browser, as a visitor sees and uses it."""
 
     def __init__(self, driver, address):
         from selenium.webdriver.support.wait import WebDriverWait
 
-        self.driver, self.wait = driver, WebDriverWait(driver, 60).until
+        self.driver, self.wait = driver, WebDriverWait(driver, 120).until
         driver.get(address)
-        self.wait(lambda _: self.everything())
 
     def find(self, selector):
         return self.driver.find_elements("css selector", selector)
 
     def shown(self, name):
-        """The picture of a name, and what stands below it; nothing if there is none yet."""
+        """The picture of a name, and what stands below it, once they are there."""
         script = """
             const image = document.querySelector(`img[alt="${arguments[0]}"]`);
             const is_there = image && image.complete && image.naturalWidth;
             return is_there && [image.src, image.nextSibling.textContent];
         """
-        return self.driver.execute_script(script, name)
+        return self.wait(lambda driver: driver.execute_script(script, name))
 
     def everything(self):
-        """All pictures, once they are there."""
-        names = [*("z₁", "z₂", "z₃", "z₄"), "z", *(f"draw {i + 1}" for i in range(4))]
-        pictures = {name: self.shown(name) for name in names}
-        return all(pictures.values()) and pictures
+        """All pictures by their names."""
+        return {name: self.shown(name) for name in (*FOUR, "z", *DRAWS)}
 
     def until_changed(self, before, *names):
-        """Waits until the pictures of these names are others."""
-        self.wait(lambda _: all(self.shown(name) not in (None, before[name]) for name in names))
+        """All pictures, once those of these names are others than before."""
+        self.wait(lambda _: all(self.shown(name) != before[name] for name in names))
+        return self.everything()
 
     def press(self, text):
-        (button,) = (b for b in self.find("button") if b.text.lower() == text.lower())
+        (button,) = (button for button in self.find("button") if button.text == text)
         button.click()
 
-    def say(self, path):
-        """Uploads a file; what is said of it."""
-        before = self.find(".message")[0].text
+    def upload(self, path, content):
+        """Uploads a file; what the page says of it."""
+        path.write_bytes(content)
+        (message,) = self.find(".message")
+        before = message.text
         self.find("input[type=file]")[0].send_keys(str(path))
-        return self.wait(
-            lambda _: self.find(".message")[0].text not in (before, "") and self.find(".message")[0].text
-        )
+        self.wait(lambda _: message.text not in (before, ""))
+        return message.text
 
 
 @pytest.mark.slow
 def test_the_page(address, browser, tmp_path):
-    with pytest.raises(ConnectionRefusedError):  # It is for this address only.
+    with pytest.raises(ConnectionRefusedError):  # It is at this address only.
         socket.create_connection(("127.0.0.2", urllib.parse.urlparse(address).port))
     visit = Visit(browser, address)
-    start = visit.everything()
-    assert all(f"{name}: " in text and text.endswith(" bits/dim") for name, (_, text) in start.items())
+    start = now = visit.everything()
+    assert all(f"{name}: " in text and text.endswith(" bits/dim") for name, (_, text) in now.items())
 
-    # A move changes image and bits; draws follow when the slider is let go, the four stay.
-    visit.find("[aria-label='φ']")[0].send_keys(30 * "\ue014")
-    visit.until_changed(start, "z", "draw 1")
-    moved = visit.everything()
-    assert moved["z"][1] != start["z"][1]
-    assert all(moved[name] == start[name] for name in ("z₁", "z₂", "z₃", "z₄"))
+    # A move changes image and bits; draws follow when the slider is let go.
+    visit.find("[aria-label='φ'] [tabindex]")[0].send_keys(PAGE_UP)
+    before, now = now, visit.until_changed(now, "z", *DRAWS)
+    assert now["z"][0] != before["z"][0] and now["z"][1] != before["z"][1]
+    assert all(now[name] == before[name] for name in FOUR)
 
     visit.press("Draw anew")
-    visit.until_changed(moved, "draw 1", "draw 2", "draw 3", "draw 4")
-    assert visit.shown("z") == moved["z"]
+    before, now = now, visit.until_changed(now, *DRAWS)
+    assert all(now[name] == before[name] for name in (*FOUR, "z"))
 
-    # A picture leads to its corner of the manifold.
+    # A click leads to the corner of the manifold.
     visit.find("img[alt='z₂']")[0].click()
-    visit.wait(lambda _: visit.shown("z")[0] == visit.shown("z₂")[0])
-    assert visit.shown("z")[1].removeprefix("z") == visit.shown("z₂")[1].removeprefix("z₂")
+    now = visit.until_changed(now, "z", *DRAWS)
+    assert now["z"][0] == now["z₂"][0]
+    assert now["z"][1].removeprefix("z") == now["z₂"][1].removeprefix("z₂")
 
     # The same latent under another class.
-    before = visit.everything()
     visit.find(".q-select")[0].click()
-    options = visit.wait(lambda _: visit.find(".q-menu .q-item"))
-    assert [option.text for option in options] == [f"class {i}" for i in range(10)]
-    next(option for option in options if "q-item--active" not in option.get_attribute("class")).click()
-    visit.until_changed(before, "z", "draw 1")
+    visit.wait(lambda _: len(visit.find(".q-menu .q-item")) == 10)
+    others = visit.find(".q-menu .q-item:not(.q-item--active)")
+    assert len(others) == 9 and others[0].text.startswith("class ")
+    others[0].click()
+    now = visit.until_changed(now, "z", *DRAWS)
 
-    # Bad files are told of, and nothing else changes.
-    before = visit.everything()
-    np.save(tmp_path / "array.npy", images)
-    (tmp_path / "notes.txt").write_text("No image.")
-    (tmp_path / "cut.png").write_bytes(file_of(images[0])[:-60])
-    (tmp_path / "small.png").write_bytes(file_of(images[0][:4]))
-    for name in ("array.npy", "notes.txt", "cut.png"):
-        assert visit.say(tmp_path / name).startswith(f"'{name}' cannot be read as an image")
-    assert "'small.png' must be at least 8 x 8 pixels" in visit.say(tmp_path / "small.png")
-    assert visit.everything() == before
+    # Bad files are told of, and change nothing.
+    array = io.BytesIO()
+    np.save(array, images)
+    good = file_of(random.integers(0, 256, (20, 30, 3)).astype(np.uint8))
+    bad = {"array.npy": array.getvalue(), "notes.txt": b"No image.", "cut.png": good[:-60], "empty.png": b""}
+    for name, content in bad.items():
+        said = visit.upload(tmp_path / name, content)
+        assert said.startswith(f"'{name}' cannot be read as an image: it is no whole file of .bmp, .gif")
+    said = visit.upload(tmp_path / "small.png", file_of(images[0][:4]))
+    assert said.startswith("'small.png' must be at least 8 x 8 pixels")
+    assert visit.everything() == now
 
     # A good one takes its place, and the page goes on.
-    (tmp_path / "mine.png").write_bytes(file_of(random.integers(0, 256, (20, 30, 3)).astype(np.uint8)))
-    assert visit.say(tmp_path / "mine.png") == (
-        "'mine.png' is z₁ now, cropped in the middle and resized from 20 x 30 to 8 x 8 pixels, made grey, "
+    visit.press("z₂")
+    assert visit.upload(tmp_path / "mine.png", good) == (
+        "'mine.png' is z₂ now, cropped in the middle and resized from 20 x 30 to 8 x 8 pixels, made grey, "
         "brought to 17 levels."
     )
-    visit.until_changed(before, "z₁")
-    assert visit.shown("z₂") == before["z₂"]
+    before, now = now, visit.until_changed(now, "z₂", "z", *DRAWS)
+    assert all(now[name] == before[name] for name in ("z₁", "z₃", "z₄"))
 
     # What another visitor does changes nothing here.
-    before, first = visit.everything(), browser.current_window_handle
+    here = browser.current_window_handle
     browser.switch_to.new_window("tab")
     other = Visit(browser, address)
     assert other.everything() == start
     other.press("Four others")
-    other.until_changed(start, "z₁", "z₂", "z₃", "z₄", "z", "draw 1")
-    browser.switch_to.window(first)
-    assert visit.everything() == before
+    other.until_changed(start, *FOUR, "z", *DRAWS)
+    browser.switch_to.window(here)
+    assert visit.everything() == now
 
     assert [entry for entry in browser.get_log("browser") if entry["level"] in ("WARNING", "SEVERE")] == []
     assert requested(browser) == {"127.0.0.1"}
