@@ -172,17 +172,19 @@ class Page:
 
     async def choose(self):
         """Another four images, and what follows from them."""
-        anchors = await asyncio.to_thread(self.explorer.anchors, self.random)
+        self.anchors = await asyncio.to_thread(self.explorer.anchors, self.random)
         if self.explorer.num_conditions:
-            chosen = np.flatnonzero(anchors.conditions[0]).tolist()
+            chosen = np.flatnonzero(self.anchors.conditions[0]).tolist()
             self.under.value = chosen if self.data.attributes else chosen[0]
-        await self.show_anchors(anchors)
+        await self.show_anchors()
 
-    async def show_anchors(self, anchors):
-        self.anchors = anchors
-        for picture, *shown in zip(self.four, anchors.shown.pixels, anchors.shown.bits_per_dim, strict=True):
-            picture.show(*shown, self.data.num_levels)
+    async def show_anchors(self):
+        self.show(self.four, self.anchors.shown)
         await self.follow()
+
+    def show(self, pictures, shown):
+        for picture, *one in zip(pictures, shown.pixels, shown.bits_per_dim, strict=True):
+            picture.show(*one, self.data.num_levels)
 
     async def follow(self):
         await self.move()
@@ -207,9 +209,9 @@ class Page:
             )
         except ValueError as error:
             return self.say(str(error), "negative")
-        anchors = await asyncio.to_thread(self.explorer.replaced, self.anchors, place, image)
+        self.anchors = await asyncio.to_thread(self.explorer.replaced, self.anchors, place, image)
         self.say(f"{name!r} is {NAMES[place]} now{', ' * bool(changes)}{', '.join(changes)}.", "positive")
-        await self.show_anchors(anchors)
+        await self.show_anchors()
 
     def say(self, text, colour):
         self.message.text = text
@@ -226,7 +228,7 @@ class Page:
     async def show_point(self, anchors, phi, phi_prime, under):
         z = self.explorer.point(anchors, phi, phi_prime)
         shown = await asyncio.to_thread(self.explorer.decoded, z[None], self.explorer.condition(under))
-        self.point.show(shown.pixels[0], shown.bits_per_dim[0], self.data.num_levels)
+        self.show([self.point], shown)
 
     async def show_draws(self, anchors, phi, phi_prime, under, kept, temperature, number):
         z = self.explorer.point(anchors, phi, phi_prime)
@@ -234,8 +236,7 @@ class Page:
         shown = await asyncio.to_thread(
             self.explorer.resampled, z, kept, FLAGS.num_draws, seed, temperature, condition
         )
-        for picture, *one in zip(self.draws, shown.pixels, shown.bits_per_dim, strict=True):
-            picture.show(*one, self.data.num_levels)
+        self.show(self.draws, shown)
 
 
 class Following:
