@@ -165,10 +165,8 @@ class Page:
             text = ui.label().classes("shrink-0 w-20")
             slider = ui.slider(min=0, max=2, step=0.01, value=0.1, on_change=self.move)
         text.bind_text_from(slider, "value", lambda value: f"{name} = {value:.2f} π")
-        # When it is let go.
-        return slider.on("change", self.draw, throttle=0.2, leading_events=False).props(
-            f'aria-label="{name}"'
-        )
+        slider.props(f'aria-label="{name}"')
+        return slider.on("change", self.draw, throttle=0.2, leading_events=False)  # When it is let go.
 
     async def choose(self):
         """Another four images, and what follows from them."""
@@ -210,7 +208,9 @@ class Page:
         except ValueError as error:
             return self.say(str(error), "negative")
         self.anchors = await asyncio.to_thread(self.explorer.replaced, self.anchors, place, image)
-        self.say(f"{name!r} is {NAMES[place]} now{', ' * bool(changes)}{', '.join(changes)}.", "positive")
+        if self.explorer.num_conditions:
+            changes.append("under the condition of the one before it")
+        self.say(", ".join([f"{name!r} is {NAMES[place]} now", *changes]) + ".", "positive")
         await self.show_anchors()
 
     def say(self, text, colour):

@@ -336,7 +336,7 @@ def test_the_page(address, browser, tmp_path):
     visit.press("z₂")
     assert visit.upload(tmp_path / "mine.png", good) == (
         "'mine.png' is z₂ now, cropped in the middle and resized from 20 x 30 to 8 x 8 pixels, made grey, "
-        "brought to 17 levels."
+        "brought to 17 levels, under the condition of the one before it."
     )
     before, now = now, visit.until_changed(now, "z₂", "z", *DRAWS)
     assert all(now[name] == before[name] for name in ("z₁", "z₃", "z₄"))
