@@ -74,7 +74,14 @@ def main(argv):
     at = f"The page is at http://{HOST}:{FLAGS.port}; Ctrl-C ends it."
     server.on_startup(lambda: print(at, flush=True))
     try:
-        ui.run(host=HOST, port=FLAGS.port, show=False, reload=False, show_welcome_message=False)
+        ui.run(
+            host=HOST,
+            port=FLAGS.port,
+            show=False,
+            reload=False,
+            show_welcome_message=False,
+            uvicorn_logging_level="critical",  # A visitor who leaves early is no error.
+        )
     except KeyboardInterrupt:
         pass
 
@@ -240,7 +247,7 @@ class Page:
 
 
 class Following:
-    """Does some work for what is asked, and leaves out what was asked for a while only when it was busy.
+    """Does some work for what is asked now; what was asked only while it was busy is left out.
 
     Args:
       asked: Function that returns a tuple, what is asked now.
@@ -249,18 +256,13 @@ class Following:
 
     def __init__(self, asked, work):
         self.asked, self.work = asked, work
-        self.done, self.is_busy = None, False
+        self.done, self.turn = None, asyncio.Lock()
 
     async def __call__(self):
-        if self.is_busy:
-            return
-        self.is_busy = True
-        try:
-            while (asked := self.asked()) != self.done:
+        async with self.turn:
+            if (asked := self.asked()) != self.done:
                 await self.work(*asked)
                 self.done = asked
-        finally:
-            self.is_busy = False
 
 
 class Picture:
