@@ -289,7 +289,7 @@ class Visit:
 
 
 @pytest.mark.slow
-def test_the_page(address, browser, tmp_path):
+def test_the_page(browser, address, tmp_path):
     with pytest.raises(ConnectionRefusedError):  # It is at this address only.
         socket.create_connection(("127.0.0.2", urllib.parse.urlparse(address).port))
     visit = Visit(browser, address)
