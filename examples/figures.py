@@ -21,6 +21,7 @@ from tfp_realnvp.configuration import Configuration
 from tfp_realnvp.data.elsewhere import elsewhere
 from tfp_realnvp.evaluation import log_prob_of_conditions
 from tfp_realnvp.image_grid import save_animation, save_image_grid
+from tfp_realnvp.images import flow_of
 from tfp_realnvp.latents import round_trip_error
 from tfp_realnvp.one_line_errors import one_line_errors
 from tfp_realnvp.run_folder import RunFolder
@@ -77,8 +78,8 @@ class Trained:
     def alike(self, n):
         """`n` images and, for a conditional model, their conditions: classes are all the same."""
         same = np.ones(len(self.images), bool)
-        if self.config.conditional and self.data.attributes is None:
-            same = (self.labels == self.labels[0]).all(axis=-1)
+        if self.config.conditional:
+            same = self.data.alike(self.labels)
         if same.sum() < n:
             raise Skipped(f"it needs {n} such test images, and there are {same.sum()}; see --num_images")
         return self.images[same][:n], self.conditions if self.conditions is None else self.labels[same][:n]
@@ -188,7 +189,7 @@ def noise(trained):
 
 def coarsest_scales(trained, name, noise_seed):
     conditions = None if trained.conditions is None else trained.conditions[:8]
-    num_scales = flow_of(trained.model).num_scales
+    num_scales = flow_of(trained.model.distribution).num_scales
     return trained.save(
         name, figures.coarsest_scales(trained.model, trained.images[:8], num_scales, conditions, noise_seed)
     )
@@ -307,11 +308,6 @@ def bits_of(trained, images):
     else:
         log_prob = trained.model.predict(images, verbose=0)
     return rnvp.bits_per_dim(log_prob, trained.config.event_shape)
-
-
-def flow_of(model):
-    """The `RealNVP` of a model of images."""
-    return model.distribution.bijector.bijectors[-1]
 
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
 """The pixels of image files of every kind."""
 
+import io
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tfp_realnvp import data
 from tfp_realnvp.data import image_file
+from tfp_realnvp.data.own_image import own_image
 
 random = np.random.default_rng(0)
 PIXELS = random.integers(0, 256, (6, 8, 4)).astype(np.uint8)
@@ -77,3 +81,62 @@ def test_the_first_picture_of_an_animation(tmp_path, format):
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
     image = read(tmp_path, frames[0], format, save_all=True, append_images=frames[1:])
     np.testing.assert_array_equal(image, np.broadcast_to([255, 0, 0], (4, 4, 3)))
+
+
+# A single image of one's own.
+
+
+def content(pixels, format="png"):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format)
+    return file.getvalue()
+
+
+def test_an_own_image_of_the_right_size_stays_as_it_is():
+    image, changes = own_image(content(PIXELS[..., :3]), (6, 8, 3))
+    assert image.dtype == np.uint8 and changes == []
+    np.testing.assert_array_equal(image, PIXELS[..., :3])
+
+
+@pytest.mark.parametrize(
+    "side, said",
+    [(32, "resized from 64 x 64 to 32 x 32 pixels"), (64, None)],
+)
+def test_an_own_image_is_that_of_a_folder(side, said, tmp_path):
+    for i in range(2):
+        (tmp_path / f"{i}.png").write_bytes(content(SMOOTH))
+    (expected, _), *_ = data.load("folder", str(tmp_path), side).test.as_numpy_iterator()
+    image, changes = own_image(content(SMOOTH), (side, side, 3))
+    np.testing.assert_array_equal(image, expected)
+    assert changes == ([said] if said else [])
+
+
+def test_an_own_image_in_grey_and_of_few_levels():
+    grey = np.arange(256).reshape(16, 16).astype(np.uint8)
+    image, changes = own_image(content(grey), (16, 16, 1), num_levels=17)
+    assert changes == ["brought to 17 levels"]
+    np.testing.assert_array_equal(np.unique(image), np.arange(17))
+    np.testing.assert_allclose(image[..., 0], 17 / 255 * grey - 0.5, atol=0.51)
+    coloured = np.stack([grey, 0 * grey, grey], axis=-1)
+    image, changes = own_image(content(coloured), (16, 8, 1))
+    assert changes == ["cropped in the middle and resized from 16 x 16 to 16 x 8 pixels", "made grey"]
+    assert image.shape == (16, 8, 1)
+    np.testing.assert_allclose(image[..., 0], 2 / 3 * grey[:, 4:12], atol=1)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [b"", b"A text, and no image.", b"\x93NUMPY", b"\xff\xd8\xff", b"BM" + 60 * b"\x08"]
+    + [content(SMOOTH, format)[:-100] for format in ("png", "jpeg", "bmp", "gif")],
+    ids=["empty", "text", "npy", "jpeg of no size", "bmp of no size", "png", "jpeg", "bmp", "gif"],
+)
+def test_a_file_without_a_whole_image(bad):
+    with pytest.raises(ValueError, match="'mine' cannot be read as an image: it is no whole file of"):
+        own_image(bad, (8, 8, 3), name="'mine'")
+
+
+@pytest.mark.parametrize("shape", [(7, 8, 3), (6, 9, 3)])
+def test_an_own_image_is_not_enlarged(shape):
+    message = f"must be at least {shape[0]} x {shape[1]} pixels, .*; it is 6 x 8"
+    with pytest.raises(ValueError, match=message):
+        own_image(content(PIXELS), shape)

@@ -74,6 +74,16 @@ def test_a_density_over_pixels_integrates_to_one():
     np.testing.assert_allclose(np.exp(dist.log_prob(x[:, None])).sum() * (x[1] - x[0]), 1.0, atol=1e-5)
 
 
+@pytest.mark.parametrize("num_levels, dtype", [(17, np.uint8), (256, np.uint8), (1000, np.int32)])
+def test_quantize_undoes_dequantize(num_levels, dtype):
+    images = np.random.default_rng(0).integers(0, num_levels, (2, 4, 4, 3))
+    again = rnvp.images.quantize(rnvp.dequantize(images, seed=0), num_levels)
+    assert again.dtype == dtype
+    np.testing.assert_array_equal(again, images)
+    outside = rnvp.images.quantize([-0.5, num_levels - 0.5, num_levels + 2.0, np.inf], num_levels)
+    np.testing.assert_array_equal(outside, [0] + [num_levels - 1] * 3)
+
+
 def test_image_grid():
     images = 10 * np.arange(4).reshape(2, 2, 1, 1, 1) * np.ones((2, 2, 2, 2, 1))
     grid = image_grid.image_grid(images, num_levels=21)

@@ -116,6 +116,19 @@ def test_keep_coarsest_is_the_authors_compression(fill):
         latents.keep_coarsest(z, 4, 3)
 
 
+def test_resample():
+    z = tf.constant(random.normal(size=(8, 8, 3)))
+    draws = latents.resample(z, 1, 2, num_draws=400, seed=3, temperature=0.5).numpy()
+    assert draws.shape == (400, 8, 8, 3)
+    stays = latents.scales((8, 8, 3), 2) == 1
+    np.testing.assert_array_equal(draws[:, stays], np.broadcast_to(z.numpy()[stays], (400, stays.sum())))
+    np.testing.assert_allclose(draws[:, ~stays].std(), 0.5, rtol=0.02)
+    np.testing.assert_array_equal(draws, latents.resample(z, 1, 2, 400, 3, 0.5))
+    assert np.any(draws != latents.resample(z, 1, 2, 400, 4, 0.5))
+    with pytest.raises(ValueError, match="`num_kept` must be from 0 to `num_scales`, 2; got 3"):
+        latents.resample(z, 3, 2, 1)
+
+
 def test_mosaic():
     z = random.normal(size=(6, 2, 3, 1))
     whole = latents.mosaic(z, 3)

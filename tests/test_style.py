@@ -38,7 +38,7 @@ LAYERS = [
     },
     {"flow_model"},
     {"data", "extrapolation", "image_grid", "latents", "plots"},
-    {"checkpoints", "classifier", "configuration", "evaluation", "figures"},
+    {"checkpoints", "classifier", "configuration", "evaluation", "exploration", "figures"},
     {"callbacks", "presets", "run_folder"},
 ]
 

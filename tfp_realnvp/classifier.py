@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from tfp_realnvp.data import training_batches
+from tfp_realnvp.images import quantize
 
 
 def trained_classifier(data, steps=1500, batch_size=64, seed=0):
@@ -55,8 +56,7 @@ def read_conditions(classifier, images, num_levels):
       float32 array of zeros and ones, of shape `[n, num_conditions]`: one-hot classes, or
       attributes.
     """
-    pixels = np.clip(np.floor(np.asarray(images, np.float32)), 0, num_levels - 1)
-    probabilities = classifier.predict(pixels, verbose=0)
+    probabilities = classifier.predict(quantize(images, num_levels), verbose=0)
     if classifier.layers[-1].activation is keras.activations.softmax:
         return np.eye(probabilities.shape[-1], dtype=np.float32)[probabilities.argmax(axis=-1)]
     return (probabilities > 0.5).astype(np.float32)

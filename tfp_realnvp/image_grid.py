@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from tfp_realnvp.images import quantize
+
 SMALLEST_WIDTH = 640
 
 
@@ -17,7 +19,7 @@ def image_grid(images, num_levels=256):
       Float array of shape `[rows (height + 1), columns (width + 1), 3]` with values in
       [0, 1]: a grey line of one pixel after each row and column.
     """
-    images = np.clip(np.floor(np.asarray(images, np.float64)) / (num_levels - 1), 0, 1)
+    images = quantize(images, num_levels) / (num_levels - 1)
     framed = np.pad(images, [(0, 0), (0, 0), (0, 1), (0, 1), (0, 0)], constant_values=0.5)
     rows, columns, height, width, channels = framed.shape
     grid = framed.swapaxes(1, 2).reshape(rows * height, columns * width, channels)

@@ -136,6 +136,30 @@ def add_noise(images, noise):
     return tf.where(noisy < images + 1, noisy, images)  # Where the sum was rounded up.
 
 
+def quantize(images, num_levels=256):
+    """Pixel values as they are shown: within the levels, and rounded down to integers.
+
+    This undoes `dequantize`.
+
+    Args:
+      images: Array or `Tensor` of pixel values of any shape, such as `FlowModel.sample` gives.
+      num_levels: Python `int`, number of values a pixel takes.
+
+    Returns:
+      Array of the shape of `images`, uint8 for up to 256 levels, else int32.
+
+    >>> quantize([-3.2, 7.9, 16.4], num_levels=16)
+    array([ 0,  7, 15], dtype=uint8)
+    """
+    levels = np.clip(np.floor(np.asarray(images)), 0, num_levels - 1)
+    return levels.astype(np.uint8 if num_levels <= 256 else np.int32)
+
+
+def flow_of(distribution):
+    """The flow that an `image_distribution` was made of."""
+    return distribution.bijector.bijectors[-1]
+
+
 def stateless_seed(seed):
     """A seed of shape `[2]`: of a Python `int` always the same, of None always another."""
     if isinstance(seed, numbers.Integral) and not isinstance(seed, bool):

@@ -7,6 +7,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_realnvp.bijectors import Squeeze
+from tfp_realnvp.images import stateless_seed
 
 tfb = tfp.bijectors
 
@@ -111,6 +112,30 @@ def keep_coarsest(latents, num_kept, num_scales, noise=None):
     latents = tf.convert_to_tensor(latents)
     stays = scales(tuple(latents.shape[-3:]), num_scales) >= num_scales - num_kept
     return tf.where(stays, latents, tf.zeros_like(latents) if noise is None else noise)
+
+
+def resample(latents, num_kept, num_scales, num_draws, seed=None, temperature=1.0):
+    """A latent with its coarsest scales as they are, and the finer ones drawn anew.
+
+    Args:
+      latents: `Tensor` of shape `[height, width, channels]`, a single one.
+      num_kept: Python `int` from 0 to `num_scales`, how many scales stay.
+      num_scales: Python `int`, as of the `RealNVP`.
+      num_draws: Python `int`.
+      seed: Python `int` or stateless seed `Tensor` of shape `[2]`, which give the same draws
+        each time, or None.
+      temperature: Python `float`, the deviation of what is drawn.
+
+    Returns:
+      `Tensor` of shape `[num_draws, height, width, channels]`.
+
+    Raises:
+      ValueError: if `num_kept` is out of range.
+    """
+    latents = tf.convert_to_tensor(latents)
+    shape = num_draws, *latents.shape
+    noise = tf.random.stateless_normal(shape, stateless_seed(seed), dtype=latents.dtype)
+    return keep_coarsest(tf.broadcast_to(latents, shape), num_kept, num_scales, temperature * noise)
 
 
 def mosaic(latents, columns):

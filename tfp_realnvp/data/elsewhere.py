@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_realnvp.data import digits
+from tfp_realnvp.data.levels import levels
 
 
 def elsewhere(data, num_images, seed=0):
@@ -27,8 +28,8 @@ def elsewhere(data, num_images, seed=0):
         "single colour": np.broadcast_to(
             random.integers(0, data.num_levels, (num_images, 1, 1, channels)), shape
         ).astype(np.uint8),
-        "photographs": _levels(_windows(random, num_images, sides), channels, data.num_levels),
-        "handwritten digits": _levels(_digits(num_images, sides), channels, data.num_levels),
+        "photographs": levels(_windows(random, num_images, sides), channels, data.num_levels),
+        "handwritten digits": levels(_digits(num_images, sides), channels, data.num_levels),
     }
 
 
@@ -51,10 +52,3 @@ def _digits(num_images, sides):
     images = digits.load().test.take(num_images).map(lambda image, label: image)
     images = np.stack(list(images.as_numpy_iterator())) / 16.0
     return np.asarray(tf.image.resize(images, sides, method="nearest"))
-
-
-def _levels(images, channels, num_levels):
-    """Values in [0, 1] as integers, in grey where the number of channels is another."""
-    if images.shape[-1] != channels:
-        images = np.repeat(images.mean(axis=-1, keepdims=True), channels, axis=-1)
-    return np.clip(np.floor(images * num_levels), 0, num_levels - 1).astype(np.uint8)

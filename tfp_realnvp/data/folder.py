@@ -3,7 +3,6 @@
 import os
 import pathlib
 
-import keras
 import numpy as np
 import tensorflow as tf
 from absl import logging
@@ -124,9 +123,7 @@ def _image_data(files, size, folder):
     labels = np.array([names.index(p[0]) if names else 0 for p in parts], np.int32)
 
     def example(path, label):
-        image = keras.preprocessing.image.smart_resize(image_file.read(path), size)
-        image = tf.ensure_shape(image, (*size, 3))
-        return tf.cast(tf.round(tf.clip_by_value(image, 0, 255)), tf.uint8), label
+        return image_file.resized(image_file.read(path), size), label
 
     order = np.random.default_rng(0).permutation(len(files))
     test, train = np.split(order, [max(1, int(TEST_SHARE * len(files)))])

@@ -64,6 +64,18 @@ class ImageData:
         self.check_has_labels()
         return tf.cast(labels, tf.float32) if self.attributes else tf.one_hot(labels, self.num_classes)
 
+    def alike(self, conditions, number=0):
+        """Which images have the class of one of them; all have, where conditions are attributes.
+
+        Args:
+          conditions: Array of shape `[n, num_conditions]`.
+          number: Python `int`, of the one.
+
+        Returns:
+          Boolean array of shape `[n]`.
+        """
+        return (conditions == conditions[number]).all(axis=-1) | bool(self.attributes)
+
 
 def arrays(train, test, num_levels=256, num_classes=None):
     """`ImageData` from a pair of arrays, images and classes, for each split."""

@@ -1,5 +1,6 @@
 """The image in a file, as RGB."""
 
+import keras
 import tensorflow as tf
 
 FORMATS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
@@ -21,9 +22,27 @@ def read(path):
     Raises:
       tf.errors.OpError: if there is no such file, or no whole image in it.
     """
-    content = tf.io.read_file(path)
+    return decoded(tf.io.read_file(path))
+
+
+def decoded(content):
+    """The image in the bytes of a file, a scalar string `Tensor`, as `read` gives it."""
     image = tf.io.decode_image(content, channels=3, expand_animations=False)
     return tf.cond(_is_bmp_with_palette(content), lambda: _colours(content, image), lambda: image)
+
+
+def resized(image, size):
+    """An image cropped in the middle to the proportions of another size, and brought to that.
+
+    Args:
+      image: uint8 `Tensor` of shape `[height, width, 3]`.
+      size: `(height, width)`.
+
+    Returns:
+      uint8 `Tensor` of shape `[*size, 3]`.
+    """
+    image = tf.ensure_shape(keras.preprocessing.image.smart_resize(image, size), (*size, 3))
+    return tf.cast(tf.round(tf.clip_by_value(image, 0, 255)), tf.uint8)
 
 
 def _is_bmp_with_palette(content):

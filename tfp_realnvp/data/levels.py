@@ -1,0 +1,21 @@
+"""Brightness as the levels that pixels of a data set take."""
+
+import numpy as np
+
+from tfp_realnvp.images import quantize
+
+
+def levels(images, channels, num_levels):
+    """Values in [0, 1] as integers, in grey where the number of channels is another.
+
+    Args:
+      images: Float array of shape `[..., channels of the images]`.
+      channels: Python `int`, of the data set.
+      num_levels: Python `int`, number of values a pixel takes.
+
+    Returns:
+      uint8 array of shape `[..., channels]`; of 256 levels `k / 255` is `k`.
+    """
+    if images.shape[-1] != channels:
+        images = np.repeat(images.mean(axis=-1, keepdims=True), channels, axis=-1)
+    return quantize(images * num_levels, num_levels)
