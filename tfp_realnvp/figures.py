@@ -1,12 +1,16 @@
 """The paper's figures: what is drawn, as images in rows and columns."""
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from tfp_realnvp import latents
 from tfp_realnvp.extrapolation import for_event_shape
+from tfp_realnvp.flow_model import FlowModel
+from tfp_realnvp.hints import TensorLike
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +30,15 @@ class Figure:
     conditional_input: np.ndarray | None = None
 
 
-def samples(model, rows, columns, temperature=1.0, seed=0, conditional_input=None, batch_size=64):
+def samples(
+    model: FlowModel,
+    rows: int,
+    columns: int,
+    temperature: ArrayLike = 1.0,
+    seed: int = 0,
+    conditional_input: TensorLike | None = None,
+    batch_size: int = 64,
+) -> Figure:
     """Samples, of the conditions of one row in each.
 
     Args:
@@ -54,7 +66,9 @@ def samples(model, rows, columns, temperature=1.0, seed=0, conditional_input=Non
     return Figure(np.stack(images))
 
 
-def reconstructions(model, images, conditional_input=None, batch_size=64):
+def reconstructions(
+    model: FlowModel, images: np.ndarray, conditional_input: TensorLike | None = None, batch_size: int = 64
+) -> Figure:
     """Images, and below each the one that its latent gives.
 
     Args:
@@ -68,7 +82,13 @@ def reconstructions(model, images, conditional_input=None, batch_size=64):
     return Figure(np.stack([images, model.decode(z, conditional_input, batch_size)]))
 
 
-def manifold(model, images, conditional_input=None, num_angles=8, batch_size=64):
+def manifold(
+    model: FlowModel,
+    images: np.ndarray,
+    conditional_input: np.ndarray | None = None,
+    num_angles: int = 8,
+    batch_size: int = 64,
+) -> Figure:
     """The manifold of four images (equation 19), or of eight as an animation.
 
     Args:
@@ -100,7 +120,14 @@ def manifold(model, images, conditional_input=None, num_angles=8, batch_size=64)
     return _decoded(model, z, _first(conditional_input), batch_size)
 
 
-def coarsest_scales(model, images, num_scales, conditional_input=None, noise_seed=None, batch_size=64):
+def coarsest_scales(
+    model: FlowModel,
+    images: np.ndarray,
+    num_scales: int,
+    conditional_input: TensorLike | None = None,
+    noise_seed: int | None = None,
+    batch_size: int = 64,
+) -> Figure:
     """What of images stays with the latents of fewer and fewer scales, the coarsest ones.
 
     Args:
@@ -126,7 +153,15 @@ def coarsest_scales(model, images, num_scales, conditional_input=None, noise_see
     return Figure(np.stack(columns, axis=1))
 
 
-def larger_samples(model, factor, rows, columns, temperature=1.0, seed=0, conditional_input=None):
+def larger_samples(
+    model: FlowModel,
+    factor: int,
+    rows: int,
+    columns: int,
+    temperature: ArrayLike = 1.0,
+    seed: int = 0,
+    conditional_input: TensorLike | None = None,
+) -> Figure:
     """Samples larger than the images that the model was trained on.
 
     Args:
@@ -147,7 +182,13 @@ def larger_samples(model, factor, rows, columns, temperature=1.0, seed=0, condit
     return samples(larger, rows, columns, temperature, seed, conditional_input, batch_size=8)
 
 
-def mosaic(model, images, columns, conditional_input=None, batch_size=64):
+def mosaic(
+    model: FlowModel,
+    images: np.ndarray,
+    columns: int,
+    conditional_input: np.ndarray | None = None,
+    batch_size: int = 64,
+) -> Figure:
     """One large image, of the latents of images side by side.
 
     Args:
@@ -167,7 +208,13 @@ def mosaic(model, images, columns, conditional_input=None, batch_size=64):
     return Figure(larger.decode(z, _first(conditional_input)).numpy()[None])
 
 
-def changed_conditions(model, images, conditional_input, new_conditions, batch_size=64):
+def changed_conditions(
+    model: FlowModel,
+    images: np.ndarray,
+    conditional_input: TensorLike,
+    new_conditions: np.ndarray,
+    batch_size: int = 64,
+) -> Figure:
     """Images under other conditions: latents under the true one, decoded under another.
 
     Args:
@@ -187,7 +234,13 @@ def changed_conditions(model, images, conditional_input, new_conditions, batch_s
     return Figure(np.concatenate([np.asarray(images)[:, None], changed], axis=1), tf.constant(z), conditions)
 
 
-def interpolations(model, images, num_steps, conditional_input=None, batch_size=64):
+def interpolations(
+    model: FlowModel,
+    images: np.ndarray,
+    num_steps: int,
+    conditional_input: np.ndarray | None = None,
+    batch_size: int = 64,
+) -> Figure:
     """From one image to another through their latents.
 
     Args:
@@ -200,13 +253,20 @@ def interpolations(model, images, num_steps, conditional_input=None, batch_size=
     Returns:
       `Figure`.
     """
-    z = latents.interpolation(*tf.split(model.encode(images, conditional_input, batch_size), 2), num_steps)
+    first, second = tf.split(model.encode(images, conditional_input, batch_size), 2)
+    z = latents.interpolation(first, second, num_steps)
     return _decoded(model, tf.transpose(z, [1, 0, 2, 3, 4]), _first(conditional_input), batch_size)
 
 
 def arithmetic(
-    model, images, with_it, without_it, factors=(-2, -1, 0, 1, 2), conditional_input=None, batch_size=64
-):
+    model: FlowModel,
+    images: np.ndarray,
+    with_it: np.ndarray,
+    without_it: np.ndarray,
+    factors: Iterable[float] = (-2, -1, 0, 1, 2),
+    conditional_input: TensorLike | None = None,
+    batch_size: int = 64,
+) -> Figure:
     """Images moved along the direction from the latents of some images to those of others.
 
     Args:

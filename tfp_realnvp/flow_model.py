@@ -1,8 +1,12 @@
 """A Keras model around a distribution: fit, evaluate, sample, save."""
 
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from tfp_realnvp.arguments import check_bool, check_integer, check_number, check_training
 from tfp_realnvp.bijectors import bijector_kwargs
@@ -11,6 +15,7 @@ from tfp_realnvp.bijectors.layer_variables import LayerVariables
 from tfp_realnvp.events import check_has_batch, condition_shapes, of_shape
 from tfp_realnvp.fingerprint import Fingerprint
 from tfp_realnvp.flow_layers import built_layers
+from tfp_realnvp.hints import Path, Seed, TensorLike
 from tfp_realnvp.images import add_noise, bits_per_dim, stateless_seed
 from tfp_realnvp.in_batches import in_batches
 from tfp_realnvp.keras_inputs import inputs, keeps_weights
@@ -52,7 +57,16 @@ class FlowModel(keras.Model):
     TensorShape([3, 4, 4, 1])
     """
 
-    def __init__(self, distribution, l2=5e-5, seed=None, name="flow_model", **kwargs):
+    optimizer: keras.optimizers.Optimizer
+
+    def __init__(
+        self,
+        distribution: tfp.distributions.Distribution,
+        l2: float = 5e-5,
+        seed: int | None = None,
+        name: str = "flow_model",
+        **kwargs: Any,
+    ) -> None:
         """Creates the model.
 
         Args:
@@ -104,18 +118,18 @@ class FlowModel(keras.Model):
         else:
             self.build(events)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         """Does nothing: the constructor has built the networks."""
 
     def compile(
         self,
-        optimizer="adam",
-        loss=None,
-        *args,
-        auto_scale_loss=True,
-        skip_non_finite=False,
-        **kwargs,
-    ):
+        optimizer: str | keras.optimizers.Optimizer = "adam",
+        loss: Any = None,
+        *args: Any,
+        auto_scale_loss: bool = True,
+        skip_non_finite: bool = False,
+        **kwargs: Any,
+    ) -> None:
         """As `keras.Model.compile`; the loss is the mean negative log-density by default.
 
         Networks that compute in float16 have their loss scaled (`auto_scale_loss`).
@@ -140,16 +154,16 @@ class FlowModel(keras.Model):
     fit = keeps_weights(keras.Model.fit)
     evaluate = keeps_weights(keras.Model.evaluate)
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> dict[str, Any] | None:
         config = super().get_compile_config()
         if config and isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             config["optimizer"] = keras.saving.serialize_keras_object(self.optimizer)
         return config
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(**keras.saving.deserialize_keras_object(config))
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Log-density of each event, in nats.
 
         Args:
@@ -187,7 +201,14 @@ class FlowModel(keras.Model):
 
         return tf.function(apply, reduce_retracing=True, autograph=False)  # Errors are as they are raised.
 
-    def sample(self, n, seed=None, temperature=1.0, conditional_input=None, batch_size=None):
+    def sample(
+        self,
+        n: int | Sequence[int] | np.ndarray,
+        seed: Seed | None = None,
+        temperature: float = 1.0,
+        conditional_input: TensorLike | None = None,
+        batch_size: int | None = None,
+    ) -> tf.Tensor:
         """Draws events.
 
         Args:
@@ -218,7 +239,9 @@ class FlowModel(keras.Model):
             z = mean + temperature * (z - mean)
         return self.decode(z, conditional_input, batch_size)
 
-    def encode(self, events, conditional_input=None, batch_size=None):
+    def encode(
+        self, events: TensorLike, conditional_input: TensorLike | None = None, batch_size: int | None = None
+    ) -> tf.Tensor:
         """Latents of events: the paper's f.
 
         Args:
@@ -233,7 +256,9 @@ class FlowModel(keras.Model):
         events, ndims = self._continuous(events), self.distribution.event_shape.rank
         return self._in_batches(self._inverse, events, ndims, conditional_input, batch_size)
 
-    def decode(self, latents, conditional_input=None, batch_size=None):
+    def decode(
+        self, latents: TensorLike, conditional_input: TensorLike | None = None, batch_size: int | None = None
+    ) -> tf.Tensor:
         """Events of latents: the paper's g, the inverse of `encode`.
 
         Args:
@@ -259,7 +284,13 @@ class FlowModel(keras.Model):
                 condition = tf.broadcast_to(condition, [*value.shape[:-event_ndims], *shape])
         return in_batches(method, value, condition, batch_size)
 
-    def recalibrate(self, x, condition=None, batch_size=32, steps=None):
+    def recalibrate(
+        self,
+        x: TensorLike | tf.data.Dataset,
+        condition: TensorLike | None = None,
+        batch_size: int = 32,
+        steps: int | None = None,
+    ) -> None:
         """Sets the moving statistics of all batch norms to those of a data set.
 
         The moving statistics of training are of its last batches only, and lag behind the
@@ -291,7 +322,7 @@ class FlowModel(keras.Model):
         recalibrate(self.distribution, lambda batch: self(batch, training=True), sized)
 
     @property
-    def losses(self):
+    def losses(self) -> list[tf.Tensor]:
         losses = super().losses
         scales = [
             v for x in self._coupling_networks for v in x.trainable_variables if v.name in WEIGHT_SCALES
@@ -310,55 +341,62 @@ class FlowModel(keras.Model):
             data_batch = inputs(tf.nest.map_structure(lambda value: local(value)[0], parts))
         super()._maybe_symbolic_build(data_batch=data_batch)
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         with stays_where_skipped(self):
             logs = super().train_step(inputs(data))
         return reducible(self.get_metrics_result() if isinstance(self.optimizer, SkipNonFinite) else logs)
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         return reducible(super().test_step(inputs(data)))
 
-    def predict_step(self, data):
+    def predict_step(self, data: Any) -> tf.Tensor:
         return super().predict_step(inputs(data))
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> tf.Tensor:
         # The events are their own targets; Keras wants one to be there.
         return super().compute_loss(x, y_pred, y_pred, sample_weight, training)
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         bits = bits_per_dim(y_pred, self.distribution.event_shape)
         self._bits_per_dim.update_state(bits, sample_weight)
         return super().compute_metrics(x, y_pred, y_pred, sample_weight)
 
-    def save(self, filepath, overwrite=True, **kwargs):
+    def save(self, filepath: Path, overwrite: bool = True, **kwargs: Any) -> None:
         """As `keras.Model.save`; what is at `filepath` stays until all of the new file is written."""
         if not str(filepath).endswith(".keras") or "://" in str(filepath) or not overwrite:
             return super().save(filepath, overwrite, **kwargs)
         with whole_file(filepath) as partial:
             super().save(partial, **kwargs)
 
-    def save_weights(self, filepath, overwrite=True, **kwargs):
+    def save_weights(self, filepath: Path, overwrite: bool = True, **kwargs: Any) -> None:
         """As `keras.Model.save_weights`; what is at `filepath` stays until the new file is written."""
         if not str(filepath).endswith(".weights.h5") or "://" in str(filepath) or not overwrite:
             return super().save_weights(filepath, overwrite, **kwargs)
         with whole_file(filepath) as partial:
             super().save_weights(partial, **kwargs)
 
-    def load_weights(self, filepath, skip_mismatch=False, **kwargs):
+    def load_weights(self, filepath: Path, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """As `keras.Model.load_weights`; after an error all variables are as they were."""
         with put_back(self.variables):
             super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: MutableMapping[str, Any]) -> None:
         store["fingerprint"] = self._fingerprint.to_array()
         store["noise"] = self._noise.state  # Keras saves no state of random numbers.
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Mapping[str, Any]) -> None:
         if "fingerprint" in store.keys():
             self._fingerprint.check(store["fingerprint"])
             self._noise.state.assign(store["noise"])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "distribution": serialize(self.distribution),
             "l2": self.l2,
@@ -369,7 +407,9 @@ class FlowModel(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> "FlowModel":
         config = dict(config)
         frozen = config.pop("frozen_layers", [])
         model = cls(**{**config, "distribution": deserialize(config["distribution"])})
@@ -380,6 +420,6 @@ class FlowModel(keras.Model):
 
 
 @register
-def negative_log_density(y_true, y_pred):
+def negative_log_density(y_true: Any, y_pred: tf.Tensor) -> tf.Tensor:
     """The loss of an event, given its log-density as `y_pred`."""
     return -y_pred

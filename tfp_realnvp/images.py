@@ -2,6 +2,7 @@
 
 import math
 import numbers
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -9,16 +10,23 @@ import tensorflow_probability as tfp
 
 from tfp_realnvp.arguments import check_bool, check_integer, float_dtype, known_shape
 from tfp_realnvp.bijectors import Chain
+from tfp_realnvp.hints import DTypeLike, Seed, Shape, TensorLike
 
 tfb, tfd = tfp.bijectors, tfp.distributions
+
+LogProb = TypeVar("LogProb", float, np.ndarray, tf.Tensor)
 
 MARGIN = 0.05
 """The share of the logit's range that is left free at either end (section 4.1)."""
 
 
 def image_distribution(
-    flow, num_levels=256, event_shape=None, validate_args=False, name="image_distribution"
-):
+    flow: tfp.bijectors.Bijector,
+    num_levels: int = 256,
+    event_shape: Shape | None = None,
+    validate_args: bool = False,
+    name: str = "image_distribution",
+) -> tfp.distributions.TransformedDistribution:
     """The distribution of dequantised pixel values under a flow.
 
     ```none
@@ -75,7 +83,7 @@ def image_distribution(
     )
 
 
-def bits_per_dim(log_prob, event_shape):
+def bits_per_dim(log_prob: LogProb, event_shape: Shape) -> LogProb:
     """Bits per dimension, `-log_prob / (D ln 2)`.
 
     Args:
@@ -102,7 +110,7 @@ def bits_per_dim(log_prob, event_shape):
     return -log_prob / (math.prod(known_shape(event_shape)) * math.log(2.0))
 
 
-def dequantize(images, seed=None, dtype=tf.float32):
+def dequantize(images: TensorLike, seed: Seed | None = None, dtype: DTypeLike = tf.float32) -> tf.Tensor:
     """Adds uniform noise from `[0, 1)` to integer pixel values.
 
     Args:
@@ -127,7 +135,7 @@ def dequantize(images, seed=None, dtype=tf.float32):
     return add_noise(images, noise)
 
 
-def add_noise(images, noise):
+def add_noise(images: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
     """`images + noise`, of the dtype of `noise`, for integer images and noise in `[0, 1)`."""
     if not images.dtype.is_integer:
         raise TypeError(f"`images` must be integers to be dequantised; got dtype {images.dtype.name}.")
@@ -136,7 +144,7 @@ def add_noise(images, noise):
     return tf.where(noisy < images + 1, noisy, images)  # Where the sum was rounded up.
 
 
-def stateless_seed(seed):
+def stateless_seed(seed: Seed | None) -> tf.Tensor:
     """A seed of shape `[2]`: of a Python `int` always the same, of None always another."""
     if isinstance(seed, numbers.Integral) and not isinstance(seed, bool):
         seed = (0, int(seed))

@@ -7,9 +7,10 @@ unchanged and is what its conditioner sees, False is transformed.
 import numpy as np
 
 from tfp_realnvp.arguments import check_bool, known_shape
+from tfp_realnvp.hints import Shape
 
 
-def checkerboard_mask(event_shape, invert=False):
+def checkerboard_mask(event_shape: Shape, invert: bool = False) -> np.ndarray:
     """True on the even squares: those whose spatial coordinates sum to even.
 
     The last axis holds channels and does not count, except for a vector, whose
@@ -41,7 +42,7 @@ def checkerboard_mask(event_shape, invert=False):
     return np.broadcast_to(mask.reshape(mask.shape + (1,) * (len(shape) - len(spatial))), shape).copy()
 
 
-def channel_mask(event_shape, invert=False):
+def channel_mask(event_shape: Shape, invert: bool = False) -> np.ndarray:
     """True on the first half of the last axis.
 
     With an odd number of channels the first half is the smaller one.

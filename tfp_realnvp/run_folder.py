@@ -5,10 +5,13 @@ import json
 import pathlib
 import shutil
 import tempfile
+from typing import Any
 
 import keras
 
 from tfp_realnvp.configuration import Configuration
+from tfp_realnvp.flow_model import FlowModel
+from tfp_realnvp.hints import Path
 from tfp_realnvp.json_object import read_json_object
 from tfp_realnvp.whole_file import whole_file
 
@@ -26,7 +29,7 @@ class RunFolder:
       path: `pathlib.Path` of the folder.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         self.path = pathlib.Path(path)
         self.config_path = self.path / "config.json"
         self.model_path = self.path / "model.keras"
@@ -39,7 +42,7 @@ class RunFolder:
         self.samples_path = self.path / "samples"
         self.figures_path = self.path / "figures"
 
-    def configuration(self):
+    def configuration(self) -> Configuration:
         """The `Configuration` of the run.
 
         Raises:
@@ -52,14 +55,14 @@ class RunFolder:
             )
         return Configuration.read(self.config_path)
 
-    def check_is_new(self):
+    def check_is_new(self) -> None:
         """Raises a FileExistsError if there is something in the folder already."""
         if self.path.is_dir() and any(self.path.iterdir()):
             raise FileExistsError(
                 f"`out` must be a new or an empty folder, or `resume` be set; {self.path} is not empty."
             )
 
-    def check_can_be_written(self, num_bytes=0):
+    def check_can_be_written(self, num_bytes: int = 0) -> None:
         """Raises an OSError unless so many bytes can be written to the folder, which need not exist yet."""
         folder = self.path.absolute()
         while not folder.exists():
@@ -78,14 +81,14 @@ class RunFolder:
                 f"models; {self.path} has {free / 2**20:,.0f} MiB."
             )
 
-    def check_has_ended(self):
+    def check_has_ended(self) -> None:
         """Raises a FileNotFoundError if there is no trained model yet."""
         if not (self.model_path.exists() or self.weights_path.exists()):
             raise FileNotFoundError(
                 f"`run` must be a run that has ended; {self.path} is without model.keras."
             )
 
-    def model(self):
+    def model(self) -> FlowModel:
         """The trained `FlowModel`.
 
         Raises:
@@ -105,7 +108,7 @@ class RunFolder:
         except Exception as error:  # Keras raises many kinds.
             raise ValueError(f"`{path}` cannot be loaded: {' '.join(str(error).split())}") from error
 
-    def history(self):
+    def history(self) -> dict[str, list[float]]:
         """Dictionary of lists, a number an epoch, by the names of `history.csv`; empty without one.
 
         Raises:
@@ -120,7 +123,7 @@ class RunFolder:
         except (csv.Error, TypeError, ValueError) as error:
             raise ValueError(f"`{self.history_path}` must hold a number in each place: {error}.") from error
 
-    def results(self):
+    def results(self) -> dict[str, Any]:
         """Dictionary of what has been measured, by name; empty without `results.json`.
 
         Raises:
@@ -128,11 +131,11 @@ class RunFolder:
         """
         return read_json_object(self.results_path) if self.results_path.exists() else {}
 
-    def add_results(self, **results):
+    def add_results(self, **results: Any) -> None:
         """Adds to `results.json`, in the place of what had these names."""
         _add(self.results_path, results)
 
-    def add_figure(self, name, numbers):
+    def add_figure(self, name: str, numbers: Any) -> None:
         """Adds what was measured of a figure to `figures/figures.json`."""
         _add(self.figures_path / "figures.json", {name: numbers})
 

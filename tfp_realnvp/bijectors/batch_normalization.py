@@ -1,12 +1,17 @@
 """Batch normalisation as a bijector, with its log-determinant."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from tfp_realnvp.arguments import boolean_mask, check_bool, check_number, float_dtype
 from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.bijectors.call_arguments import is_training
+from tfp_realnvp.hints import DTypeLike, InputShape
 from tfp_realnvp.replicas import mean_of_all_replicas
 
 
@@ -53,19 +58,19 @@ class BatchNormalization(Bijector):
 
     def __init__(
         self,
-        event_shape,
-        mask=None,
-        center=True,
-        scale=True,
-        momentum=0.9,
-        epsilon=1e-4,
-        use_running_average=False,
-        layer=None,
-        synchronized=False,
-        dtype=None,
-        validate_args=False,
-        name="batch_normalization",
-    ):
+        event_shape: Iterable[int | None],
+        mask: ArrayLike | None = None,
+        center: bool = True,
+        scale: bool = True,
+        momentum: float = 0.9,
+        epsilon: float = 1e-4,
+        use_running_average: bool = False,
+        layer: keras.layers.Layer | None = None,
+        synchronized: bool = False,
+        dtype: DTypeLike | None = None,
+        validate_args: bool = False,
+        name: str = "batch_normalization",
+    ) -> None:
         """Creates the bijector and its variables.
 
         Args:
@@ -110,7 +115,7 @@ class BatchNormalization(Bijector):
             dtype = float_dtype(dtype or (layer and layer.variable_dtype) or keras.config.floatx())
             if layer is None:
                 layer_name = name.rstrip("/").rsplit("/", 1)[-1]
-                layer = ChannelVariables(center, scale, dtype=dtype.name, name=layer_name)
+                layer = ChannelVariables(center, scale, dtype=tf.as_dtype(dtype).name, name=layer_name)
             if not layer.built:
                 layer.build((None, self._channels.size))
             _check_layer(layer, center, scale, self._channels.size, dtype)
@@ -128,7 +133,7 @@ class BatchNormalization(Bijector):
             )
 
     @property
-    def layer(self):
+    def layer(self) -> keras.layers.Layer:
         """Keras layer that holds `moving_mean`, `moving_variance`, `beta` and `log_gamma`."""
         return self._layer
 
@@ -224,12 +229,12 @@ class BatchNormalization(Bijector):
 class ChannelVariables(keras.layers.Layer):
     """The variables of a batch normalisation, one of each a channel."""
 
-    def __init__(self, center, scale, **kwargs):
+    def __init__(self, center: bool, scale: bool, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.center, self.scale = center, scale
         self.beta = self.log_gamma = None
 
-    def build(self, input_shape):
+    def build(self, input_shape: InputShape) -> None:
         def weight(name, initializer, **kwargs):
             return self.add_weight(
                 shape=input_shape[-1:], name=name, initializer=initializer, autocast=False, **kwargs
@@ -240,7 +245,7 @@ class ChannelVariables(keras.layers.Layer):
         self.beta = weight("beta", "zeros") if self.center else None
         self.log_gamma = weight("log_gamma", "zeros") if self.scale else None
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "center": self.center, "scale": self.scale}
 
 

@@ -30,7 +30,13 @@ class FactorOut(Bijector):
     Dinh et al. (2017), section 3.6, equations 13 to 16.
     """
 
-    def __init__(self, bijector, event_ndims=None, validate_args=False, name="factor_out"):
+    def __init__(
+        self,
+        bijector: tfp.bijectors.Bijector,
+        event_ndims: int | None = None,
+        validate_args: bool = False,
+        name: str = "factor_out",
+    ) -> None:
         """Creates the bijector.
 
         Args:
@@ -67,12 +73,12 @@ class FactorOut(Bijector):
             )
 
     @property
-    def bijector(self):
+    def bijector(self) -> tfp.bijectors.Bijector:
         """What transforms the first half."""
         return self._bijector
 
     @property
-    def takes_condition(self):
+    def takes_condition(self) -> bool:
         return takes_condition(self._bijector)
 
     def _forward_and_log_det(self, x, training, conditional_input):

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from tfp_realnvp.data.image_data import arrays
+from tfp_realnvp.data.image_data import ImageData, arrays
 
 
-def load():
+def load() -> ImageData:
     """Loads 1,437 training and 360 test images of 8 x 8 x 1, 17 levels and 10 classes."""
     from sklearn.datasets import load_digits  # Only these images need scikit-learn.
     from sklearn.model_selection import train_test_split

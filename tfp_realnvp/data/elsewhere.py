@@ -4,9 +4,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_realnvp.data import digits
+from tfp_realnvp.data.image_data import ImageData
 
 
-def elsewhere(data, num_images, seed=0):
+def elsewhere(data: ImageData, num_images: int, seed: int = 0) -> dict[str, np.ndarray]:
     """Images from elsewhere, of the shape and the levels of a data set's.
 
     Args:

@@ -2,7 +2,10 @@
 
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
+
+from tfp_realnvp.hints import Path, TensorLike
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,27 +31,27 @@ class ImageData:
     attributes: tuple | None = None
 
     @property
-    def num_train(self):
+    def num_train(self) -> int:
         """Python `int`, number of training images."""
         return int(self.train.cardinality())
 
     @property
-    def num_test(self):
+    def num_test(self) -> int:
         """Python `int`, number of test images."""
         return int(self.test.cardinality())
 
     @property
-    def num_conditions(self):
+    def num_conditions(self) -> int | None:
         """Python `int`, size of the vector which is an image's condition, or None."""
         return len(self.attributes) if self.attributes else self.num_classes
 
-    def check_has_labels(self, data_dir=None):
+    def check_has_labels(self, data_dir: Path | None = None) -> None:
         """Raises a ValueError, which names `data_dir`, if there are neither classes nor attributes."""
         if self.num_conditions is None:
             those = f"those of {data_dir!r}" if data_dir else "these"
             raise ValueError(f"`conditional` needs images with classes or attributes; {those} have none.")
 
-    def conditions(self, labels):
+    def conditions(self, labels: TensorLike) -> tf.Tensor:
         """Labels of images as conditions of a flow.
 
         Args:
@@ -65,7 +68,12 @@ class ImageData:
         return tf.cast(labels, tf.float32) if self.attributes else tf.one_hot(labels, self.num_classes)
 
 
-def arrays(train, test, num_levels=256, num_classes=None):
+def arrays(
+    train: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    num_levels: int = 256,
+    num_classes: int | None = None,
+) -> ImageData:
     """`ImageData` from a pair of arrays, images and classes, for each split."""
     return ImageData(
         train=tf.data.Dataset.from_tensor_slices(train),

@@ -5,7 +5,7 @@ import tensorflow as tf
 FORMATS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 
 
-def read(path):
+def read(path: tf.Tensor) -> tf.Tensor:
     """The image in a file, whatever its ending says of the format.
 
     Grey images get three equal channels. Alpha is dropped: what is transparent has the colour
