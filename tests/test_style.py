@@ -10,6 +10,7 @@ import pytest
 import tfp_realnvp as rnvp
 
 ROOT = pathlib.Path(__file__).parents[1]
+PACKAGE = ROOT / "tfp_realnvp"
 # Each may import what stands before it, and modules of its own line.
 LAYERS = [
     {
@@ -63,6 +64,23 @@ def test_mypy(mypy):
     assert process.returncode == 0, process.stdout + process.stderr
 
 
+def test_every_public_function_has_hints():
+    def without(node, is_public=True):
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.ClassDef):
+                yield from without(child, is_public and not child.name.startswith("_"))
+            elif isinstance(child, ast.FunctionDef) and is_public:
+                arguments = (
+                    [*ast.walk(child.args)] if child.name == "__init__" or child.name[0] != "_" else []
+                )
+                given = [a for a in arguments if isinstance(a, ast.arg) and a.arg not in ("self", "cls")]
+                if arguments and (child.returns is None or any(a.annotation is None for a in given)):
+                    yield child.name
+
+    missing = {path.name: list(without(ast.parse(path.read_text()))) for path in PACKAGE.rglob("*.py")}
+    assert not any(missing.values()), missing
+
+
 USE = """
 import numpy as np
 import tensorflow as tf
@@ -110,9 +128,8 @@ def test_hints_as_a_user_sees_them(mypy, tmp_path):
 
 def test_imports_point_downwards():
     level = {name: i for i, names in enumerate(LAYERS) for name in names}
-    package = ROOT / "tfp_realnvp"
-    for path in package.rglob("*.py"):
-        own = path.relative_to(package).parts[0].removesuffix(".py")
+    for path in PACKAGE.rglob("*.py"):
+        own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
         if own == "__init__":
             continue
         for node in ast.walk(ast.parse(path.read_text())):

@@ -29,7 +29,14 @@ class Estimate:
 
     @classmethod
     def of(cls, values: ArrayLike) -> "Estimate":
-        """Of independent values, a one-dimensional array."""
+        """The estimate from independent values.
+
+        Args:
+          values: Array of shape `[n]`, `n` at least 1.
+
+        Returns:
+          `Estimate`, whose standard error is the sample's deviation by `sqrt(n)`.
+        """
         values = np.asarray(values, np.float64)
         error = values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else None
         return cls(float(values.mean()), None if error is None else float(error))
@@ -63,6 +70,9 @@ def log_prob_draws(
 
     Returns:
       Array of shape `[num_draws, number of images]`, in nats.
+
+    Raises:
+      ValueError: if `split` is neither, or has no labels and `conditional` is set.
     """
     draws = []
     for noise_seed in range(seed * num_draws, (seed + 1) * num_draws):

@@ -42,12 +42,12 @@ def samples(
     """Samples, of the conditions of one row in each.
 
     Args:
-      model: `FlowModel` of images, here and below.
+      model: `FlowModel` of images.
       rows, columns: Python `int`s.
       temperature: Python `float`, or one for each row, which then show the same latents.
       seed: Python `int`.
       conditional_input: Array of shape `[columns, size]`, for a conditional model.
-      batch_size: Python `int`, images that are decoded at a time, here and below.
+      batch_size: Python `int`, images that are decoded at a time.
 
     Returns:
       `Figure`.
@@ -72,8 +72,10 @@ def reconstructions(
     """Images, and below each the one that its latent gives.
 
     Args:
-      images: Integer array of shape `[n, height, width, channels]`, here and below.
+      model: `FlowModel` of images.
+      images: Integer array of shape `[n, height, width, channels]`.
       conditional_input: Array of shape `[n, size]`, for a conditional model.
+      batch_size: Python `int`, images that are encoded or decoded at a time.
 
     Returns:
       `Figure` of two rows.
@@ -92,11 +94,13 @@ def manifold(
     """The manifold of four images (equation 19), or of eight as an animation.
 
     Args:
-      images: Four or eight images.
+      model: `FlowModel` of images.
+      images: Integer array of four or eight images, `[n, height, width, channels]`.
       conditional_input: Array of shape `[n, size]`, for a conditional model; all latents are
         decoded under the first condition.
       num_angles: Python `int`, rows and columns; the frames of an animation are 5 times as
         many.
+      batch_size: Python `int`, images that are decoded at a time.
 
     Returns:
       `Figure` of `num_angles` rows and columns; for eight images with an axis of frames.
@@ -131,9 +135,12 @@ def coarsest_scales(
     """What of images stays with the latents of fewer and fewer scales, the coarsest ones.
 
     Args:
+      model: `FlowModel` of images.
+      images: Integer array of shape `[n, height, width, channels]`.
       num_scales: Python `int`, as of the `RealNVP`.
       conditional_input: Array of shape `[n, size]`, for a conditional model.
       noise_seed: Python `int`, to give the finer scales noise; by default they are zero.
+      batch_size: Python `int`, images that are encoded or decoded at a time.
 
     Returns:
       `Figure`: a row an image, first the image itself, then with all scales, without the
@@ -165,9 +172,10 @@ def larger_samples(
     """Samples larger than the images that the model was trained on.
 
     Args:
+      model: `FlowModel` of an `image_distribution` of a `RealNVP`.
       factor: Python `int`, by which they are higher and wider.
       rows, columns: Python `int`s.
-      temperature: Python `float`.
+      temperature: Python `float`, or one for each row, as of `samples`.
       seed: Python `int`.
       conditional_input: Array of shape `[columns, size]`, for a conditional model.
 
@@ -192,10 +200,12 @@ def mosaic(
     """One large image, of the latents of images side by side.
 
     Args:
-      images: As many as make whole rows.
+      model: `FlowModel` of an `image_distribution` of a `RealNVP`.
+      images: Integer array of shape `[n, height, width, channels]`, as many as make whole rows.
       columns: Python `int`, images in a row.
       conditional_input: Array of shape `[n, size]`, for a conditional model; the mosaic is
         decoded under the first condition.
+      batch_size: Python `int`, images that are encoded at a time.
 
     Returns:
       `Figure` of a single image.
@@ -218,8 +228,11 @@ def changed_conditions(
     """Images under other conditions: latents under the true one, decoded under another.
 
     Args:
+      model: `FlowModel` of images under conditions.
+      images: Integer array of shape `[n, height, width, channels]`.
       conditional_input: Array of shape `[n, size]`.
       new_conditions: Array of shape `[n, m, size]`, `m` other conditions for each image.
+      batch_size: Python `int`, images that are encoded or decoded at a time.
 
     Returns:
       `Figure`: a row an image, first the image itself, then under each new condition.
@@ -244,11 +257,13 @@ def interpolations(
     """From one image to another through their latents.
 
     Args:
-      images: An even number of images: those of the first half become those of the second,
-        a row each.
+      model: `FlowModel` of images.
+      images: Integer array of shape `[n, height, width, channels]`, `n` even: those of the first
+        half become those of the second, a row each.
       num_steps: Python `int`, images in a row.
       conditional_input: Array of shape `[n, size]`, for a conditional model; all latents are
         decoded under the first condition.
+      batch_size: Python `int`, images that are encoded or decoded at a time.
 
     Returns:
       `Figure`.
@@ -269,13 +284,18 @@ def arithmetic(
 ) -> Figure:
     """Images moved along the direction from the latents of some images to those of others.
 
+    ```none
+    z(factor) = encode(image) + factor (mean(encode(with_it)) - mean(encode(without_it)))
+    ```
+
     Args:
-      images: A row for each.
-      with_it, without_it: Images that have a property and such that do not have it; the
-        direction is the difference of the means of their latents.
+      model: `FlowModel` of images.
+      images: Integer array of shape `[n, height, width, channels]`, a row for each.
+      with_it, without_it: Such arrays, of images that have a property and of others.
       factors: Numbers, how far to go, a column each.
       conditional_input: Array of shape `[size]`, for a conditional model: the same condition
         for all images.
+      batch_size: Python `int`, images that are encoded or decoded at a time.
 
     Returns:
       `Figure`.

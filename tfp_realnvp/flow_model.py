@@ -41,8 +41,12 @@ class FlowModel(keras.Model):
     the dtype of the distribution, as Keras's layers take them.
 
     `predict` gives the log-density of each event in nats; `predict((x, condition))` under
-    conditions. The loss is the mean negative
-    log-density, plus the L2 term; `bits_per_dim` is without that term.
+    conditions. The loss is the mean negative log-density, plus the L2 term; the metric
+    `bits_per_dim` is without that term.
+
+    Attributes:
+      distribution, l2, seed: As they were given.
+      flow_layers: List of Keras layers that hold all variables of the distribution.
 
     #### Examples
 
@@ -130,13 +134,22 @@ class FlowModel(keras.Model):
         skip_non_finite: bool = False,
         **kwargs: Any,
     ) -> None:
-        """As `keras.Model.compile`; the loss is the mean negative log-density by default.
+        """As `keras.Model.compile`, with an optimizer and a loss by default.
 
-        Networks that compute in float16 have their loss scaled (`auto_scale_loss`).
+        Args:
+          optimizer: Optimizer of Keras, or its name.
+          loss: Loss of Keras, given as `y_pred` the log-density of events in nats; by default
+            the mean negative one.
+          *args, **kwargs: As of `keras.Model.compile`.
+          auto_scale_loss: Python `bool`, whether the loss is scaled where networks compute in
+            float16.
+          skip_non_finite: Python `bool`, whether a batch whose loss or gradient is not finite
+            leaves weights, moments, moving statistics and metrics as they are.
+            `optimizer.skipped` counts such batches; `callbacks.StopAtNonFinite` ends training
+            after some in a row.
 
-        With `skip_non_finite` a batch whose loss or gradient is not finite leaves weights,
-        moments, moving statistics and metrics as they are. `optimizer.skipped` counts such
-        batches; `callbacks.StopAtNonFinite` ends training after some in a row.
+        Raises:
+          TypeError: if `auto_scale_loss` or `skip_non_finite` is no Python `bool`.
         """
         check_bool(auto_scale_loss, "auto_scale_loss")
         check_bool(skip_non_finite, "skip_non_finite")
@@ -169,10 +182,16 @@ class FlowModel(keras.Model):
         Args:
           inputs: Events of shape `[batch, *event_shape]`, or a pair of events and
             conditions.
-          training: Python `bool` or None.
+          training: Python `bool` or None, whether integers get fresh noise and batch norms take
+            the statistics of the batch; None follows Keras's call context.
 
         Returns:
-          `Tensor` of shape `[batch]`.
+          `Tensor` of shape `[batch]`, of the distribution's dtype.
+
+        Raises:
+          TypeError: if events are no numbers, or `training` is no Python `bool`.
+          ValueError: if events or conditions are of another shape, or conditions are missing, or
+            given to a flow that takes none.
         """
         check_training(training)
         events, condition = inputs if isinstance(inputs, (tuple, list)) else (inputs, None)
@@ -252,6 +271,11 @@ class FlowModel(keras.Model):
 
         Returns:
           `Tensor` of latents, of the shape of the base distribution's events.
+
+        Raises:
+          TypeError: if events are no numbers.
+          ValueError: if events or conditions are of another shape, or conditions are missing, or
+            given to a flow that takes none, or `batch_size` is less than 1.
         """
         events, ndims = self._continuous(events), self.distribution.event_shape.rank
         return self._in_batches(self._inverse, events, ndims, conditional_input, batch_size)
@@ -267,7 +291,10 @@ class FlowModel(keras.Model):
           batch_size: Python `int`, latents that are decoded at a time; all by default.
 
         Returns:
-          `Tensor` of events.
+          `Tensor` of events, in the distribution's dtype; pixel values as `sample` gives them.
+
+        Raises:
+          TypeError, ValueError: as `encode`.
         """
         shape = self.distribution.distribution.event_shape
         latents = of_shape(latents, shape, "latents")
@@ -304,8 +331,10 @@ class FlowModel(keras.Model):
           steps: Python `int`, number of batches, or None for all.
 
         Raises:
+          TypeError: if `batch_size` or `steps` is no integer.
           ValueError: if there is no batch norm or no batch, `x` is endless and `steps`
-            None, or a statistic is not finite; statistics are then as before.
+            None, or a statistic is not finite; statistics are then as before. Or if there is a
+            `condition` beside a data set.
         """
         if steps is not None:
             check_integer(steps, "steps", least=1)
@@ -323,6 +352,7 @@ class FlowModel(keras.Model):
 
     @property
     def losses(self) -> list[tf.Tensor]:
+        """The L2 term, `l2` times the sum of squares of weight scales, and what layers add."""
         losses = super().losses
         scales = [
             v for x in self._coupling_networks for v in x.trainable_variables if v.name in WEIGHT_SCALES
@@ -369,7 +399,12 @@ class FlowModel(keras.Model):
         return super().compute_metrics(x, y_pred, y_pred, sample_weight)
 
     def save(self, filepath: Path, overwrite: bool = True, **kwargs: Any) -> None:
-        """As `keras.Model.save`; what is at `filepath` stays until all of the new file is written."""
+        """As `keras.Model.save`; what is at `filepath` stays until all of the new file is written.
+
+        Raises:
+          TypeError: if a part of the distribution cannot be described in a `.keras` file; it is
+            named.
+        """
         if not str(filepath).endswith(".keras") or "://" in str(filepath) or not overwrite:
             return super().save(filepath, overwrite, **kwargs)
         with whole_file(filepath) as partial:
@@ -383,7 +418,11 @@ class FlowModel(keras.Model):
             super().save_weights(partial, **kwargs)
 
     def load_weights(self, filepath: Path, skip_mismatch: bool = False, **kwargs: Any) -> None:
-        """As `keras.Model.load_weights`; after an error all variables are as they were."""
+        """As `keras.Model.load_weights`; after an error all variables are as they were.
+
+        Raises:
+          ValueError: if the weights are those of another model.
+        """
         with put_back(self.variables):
             super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
 

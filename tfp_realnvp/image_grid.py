@@ -30,7 +30,13 @@ def image_grid(images: ArrayLike, num_levels: int = 256) -> np.ndarray:
 
 
 def save_image_grid(path: Path, images: ArrayLike, num_levels: int = 256) -> None:
-    """Writes `image_grid` to a PNG file, enlarged by a whole factor where it is small."""
+    """Writes `image_grid` to a PNG file, enlarged by a whole factor where it is small.
+
+    Args:
+      path: Name of the file.
+      images: As `image_grid` takes them.
+      num_levels: Python `int`, number of values a pixel takes.
+    """
     import matplotlib.image  # Only pictures need it.
 
     matplotlib.image.imsave(path, _picture(images, num_levels))

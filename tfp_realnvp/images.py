@@ -93,7 +93,7 @@ def bits_per_dim(log_prob: LogProb, event_shape: Shape) -> LogProb:
       event_shape: Shape of an event, of `D` elements.
 
     Returns:
-      Bits, of the shape of `log_prob`.
+      Bits, of the type, shape and dtype of `log_prob`.
 
     Raises:
       TypeError: if `log_prob` is no number, array or `Tensor`.
@@ -113,6 +113,13 @@ def bits_per_dim(log_prob: LogProb, event_shape: Shape) -> LogProb:
 def dequantize(images: TensorLike, seed: Seed | None = None, dtype: DTypeLike = tf.float32) -> tf.Tensor:
     """Adds uniform noise from `[0, 1)` to integer pixel values.
 
+    ```none
+    result = images + u,   u ~ Uniform[0, 1)
+    ```
+
+    The mean log-density of the result is a lower bound of the log-probability of the integers; at
+    the integers themselves a density could be infinite.
+
     Args:
       images: Integer `Tensor` or array of any shape.
       seed: Python `int` or stateless seed `Tensor` of shape `[2]`, which give the same noise
@@ -128,6 +135,9 @@ def dequantize(images: TensorLike, seed: Seed | None = None, dtype: DTypeLike = 
 
     >>> int(dequantize([[255]], seed=1)[0, 0])
     255
+
+    #### References
+    Theis et al. (2016), A note on the evaluation of generative models, section 3.1.
     """
     images = tf.convert_to_tensor(images)
     dtype = float_dtype(dtype) or tf.float32

@@ -56,6 +56,10 @@ def manifold(latents: TensorLike, *angles: ArrayLike) -> tf.Tensor:
 def interpolation(first: TensorLike, second: TensorLike, num_steps: int) -> tf.Tensor:
     """From one latent to another in steps of the same angle.
 
+    ```none
+    z = cos(a) first + sin(a) second,   a from 0 to pi / 2
+    ```
+
     Args:
       first, second: `Tensor`s of latents, of the same shape.
       num_steps: Python `int`, number of latents, both ends among them.

@@ -13,6 +13,10 @@ from tfp_realnvp.hints import Shape
 def checkerboard_mask(event_shape: Shape, invert: bool = False) -> np.ndarray:
     """True on the even squares: those whose spatial coordinates sum to even.
 
+    ```none
+    mask[i, j, c] = (i + j) % 2 == 0
+    ```
+
     The last axis holds channels and does not count, except for a vector, whose
     only axis is the one that alternates. Every channel has the same mask.
 
@@ -44,6 +48,10 @@ def checkerboard_mask(event_shape: Shape, invert: bool = False) -> np.ndarray:
 
 def channel_mask(event_shape: Shape, invert: bool = False) -> np.ndarray:
     """True on the first half of the last axis.
+
+    ```none
+    mask[..., c] = c < channels // 2
+    ```
 
     With an odd number of channels the first half is the smaller one.
 

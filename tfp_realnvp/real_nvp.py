@@ -30,6 +30,9 @@ class RealNVP(Chain):
     A vector flow is a chain of couplings that keep the first and the second half of
     the dimensions in turn, each followed by a batch norm of what it changed.
 
+    Methods take the call arguments of `Chain`; a conditional flow needs a `conditional_input` of
+    shape `[..., *conditional_event_shape]`.
+
     #### Examples
 
     >>> import tensorflow as tf, tfp_realnvp as rnvp
@@ -108,7 +111,8 @@ class RealNVP(Chain):
         Raises:
           TypeError: if an argument is of the wrong type.
           ValueError: if an argument is out of range, or given and without meaning for
-            the rank of the event, or if there are more scales than the image can have.
+            the rank of the event, or if there are more scales than the image can have; on a
+            call, if events are of another shape, or there is no condition that fits.
         """
         parameters = dict(locals())
         self._event_shape = shape = tf.TensorShape(known_shape(event_shape))

@@ -63,7 +63,14 @@ class RunFolder:
             )
 
     def check_can_be_written(self, num_bytes: int = 0) -> None:
-        """Raises an OSError unless so many bytes can be written to the folder, which need not exist yet."""
+        """Checks that there is room in the folder, which need not exist yet.
+
+        Args:
+          num_bytes: Python `int`, how many are to be written.
+
+        Raises:
+          OSError: if it cannot be written to, or its disk has less room.
+        """
         folder = self.path.absolute()
         while not folder.exists():
             folder = folder.parent
@@ -132,11 +139,20 @@ class RunFolder:
         return read_json_object(self.results_path) if self.results_path.exists() else {}
 
     def add_results(self, **results: Any) -> None:
-        """Adds to `results.json`, in the place of what had these names."""
+        """Adds to `results.json`, in the place of what had these names.
+
+        Args:
+          **results: What JSON can hold, by name.
+        """
         _add(self.results_path, results)
 
     def add_figure(self, name: str, numbers: Any) -> None:
-        """Adds what was measured of a figure to `figures/figures.json`."""
+        """Adds what was measured of a figure to `figures/figures.json`.
+
+        Args:
+          name: Python `str`, of the figure.
+          numbers: What JSON can hold.
+        """
         _add(self.figures_path / "figures.json", {name: numbers})
 
 

@@ -24,10 +24,12 @@ class AffineCoupling(Bijector):
     ```none
     shift, log_scale = conditioner(b z)
     forward(z) = b z + (1 - b) (z exp(log_scale) + shift)
+    inverse(x) = b x + (1 - b) (x - shift) exp(-log_scale)
     log|det dx/dz| = sum((1 - b) log_scale)
     ```
 
-    `b forward(z) = b z`, so the inverse has the same networks' outputs at hand.
+    `b forward(z) = b z`, so the inverse has the same networks' outputs at hand. Methods take the
+    call arguments of `Chain`, `conditional_input` if the conditioner does.
 
     With `max_log_scale` the log-scale is
 

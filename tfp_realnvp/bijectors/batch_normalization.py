@@ -41,6 +41,8 @@ class BatchNormalization(Bijector):
     batch statistics `m = momentum stop_gradient(moving) + (1 - momentum) batch`, which
     then are the moving ones: more robust when batches are very small.
 
+    Methods take the call argument `training` of `Chain`.
+
     Where several devices share a batch (`tf.distribute`), each takes the statistics of its
     own part, or with `synchronized` those of all of it; the moving ones are the mean of all.
 
@@ -95,7 +97,7 @@ class BatchNormalization(Bijector):
         Raises:
           ValueError: if `event_shape` has no known last side, `mask` does not fit it or
             leaves nothing to normalise, a number is out of range, or `layer` is of another
-            configuration.
+            configuration; on a call, if events are of another shape.
           TypeError: if an argument is of the wrong type.
         """
         parameters = dict(locals())

@@ -35,6 +35,13 @@ def bijector_kwargs(
       ValueError: if there is a `conditional_input` and nothing takes it, or if two
         members of a chain that need different arguments have the same name.
       TypeError: if `bijector` is no bijector or `training` no Python `bool`.
+
+    #### Examples
+
+    >>> import tensorflow_probability as tfp, tfp_realnvp as rnvp
+    >>> chain = tfp.bijectors.Chain([tfp.bijectors.Shift(1.0), rnvp.BatchNormalization((2,))])
+    >>> rnvp.bijector_kwargs(chain, training=True)
+    {'batch_normalization': {'training': True}}
     """
     check_training(training)
     if not isinstance(bijector, tfp.bijectors.Bijector):

@@ -20,7 +20,15 @@ class Chain(Bijector):
 
     ```none
     forward(z) = bijectors[0].forward(bijectors[1].forward(... z))
+    inverse(x) = ... bijectors[1].inverse(bijectors[0].inverse(x))
     ```
+
+    and log-determinants (in nats) are the sums of the members'. All methods take the call arguments
+
+    * `training`: Python `bool` or None (the default): follow Keras's call context, and do not train
+      outside of one;
+    * `conditional_input`: `Tensor` of conditions or None. Batch axes come first and broadcast
+      against those of the events.
 
     Unlike `tfb.Chain` it hands out no value from TFP's cache: there, `chain.inverse(y)` at
     the same tensor `y` gives the tensor it gave before as long as that is kept, whatever
@@ -62,7 +70,8 @@ class Chain(Bijector):
           name: Python `str`.
 
         Raises:
-          ValueError: if `bijectors` is empty or their dtypes differ.
+          ValueError: if `bijectors` is empty or their dtypes differ; on a call, if there is a
+            `conditional_input` and no member takes one.
           TypeError: if it is no sequence, or one of them is no bijector.
         """
         parameters = dict(locals()) if parameters is None else parameters

@@ -13,7 +13,10 @@ class FactorOut(Bijector):
 
     ```none
     forward([a, b]) = [bijector.forward(a), b]
+    inverse([a, b]) = [bijector.inverse(a), b]
     ```
+
+    with the log-determinant of `bijector`, and its call arguments.
 
     The second half is then distributed as the base distribution is: latents that need
     no deeper transformation. The event keeps its shape, so that scales nest: with

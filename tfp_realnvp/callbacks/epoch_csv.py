@@ -26,7 +26,14 @@ class EpochCSV(keras.callbacks.CSVLogger):
         self.initial_epoch = initial_epoch
 
     def lowest(self, column: str) -> float | None:
-        """Smallest value of the epochs that stay, or None."""
+        """Smallest value of the epochs that stay.
+
+        Args:
+          column: Python `str`, one of `COLUMNS`.
+
+        Returns:
+          Python `float`, or None if there are none.
+        """
         i = 1 + COLUMNS.index(column)
         return min((float(row[i]) for row in self._rows()), default=None)
 

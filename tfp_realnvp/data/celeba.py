@@ -40,6 +40,13 @@ def load(data_dir: Path | None = None) -> ImageData:
 
 
 def cropped(image: tf.Tensor) -> tf.Tensor:
-    """The 148 x 148 pixels in the middle of an image of 218 x 178, at 64 x 64."""
+    """The 148 x 148 pixels in the middle of an image, at 64 x 64.
+
+    Args:
+      image: uint8 `Tensor` of shape `[218, 178, 3]`.
+
+    Returns:
+      uint8 `Tensor` of shape `[64, 64, 3]`.
+    """
     image = tf.image.crop_to_bounding_box(image, TOP, LEFT, CROP, CROP)
     return tf.cast(tf.round(tf.image.resize(image, (SIDE, SIDE))), tf.uint8)

@@ -46,7 +46,14 @@ class ImageData:
         return len(self.attributes) if self.attributes else self.num_classes
 
     def check_has_labels(self, data_dir: Path | None = None) -> None:
-        """Raises a ValueError, which names `data_dir`, if there are neither classes nor attributes."""
+        """Checks that an image has a condition.
+
+        Args:
+          data_dir: Where the images are, for the error, or None.
+
+        Raises:
+          ValueError: if there are neither classes nor attributes.
+        """
         if self.num_conditions is None:
             those = f"those of {data_dir!r}" if data_dir else "these"
             raise ValueError(f"`conditional` needs images with classes or attributes; {those} have none.")
@@ -74,7 +81,17 @@ def arrays(
     num_levels: int = 256,
     num_classes: int | None = None,
 ) -> ImageData:
-    """`ImageData` from a pair of arrays, images and classes, for each split."""
+    """`ImageData` from arrays in memory.
+
+    Args:
+      train, test: Pairs of arrays, uint8 images of shape `[n, height, width, channels]` and
+        their classes of shape `[n]`, zeros where there are none.
+      num_levels: Python `int`, number of values a pixel takes.
+      num_classes: Python `int`, or None where there are no classes.
+
+    Returns:
+      `ImageData`.
+    """
     return ImageData(
         train=tf.data.Dataset.from_tensor_slices(train),
         test=tf.data.Dataset.from_tensor_slices(test),

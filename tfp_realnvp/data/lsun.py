@@ -36,7 +36,14 @@ def load(category: str, data_dir: Path | None = None) -> ImageData:
 
 
 def resized(image: tf.Tensor) -> tf.Tensor:
-    """`image`, `[height, width, 3]`, with a smallest side of 96 pixels and the same proportions."""
+    """An image with a smallest side of 96 pixels and the same proportions.
+
+    Args:
+      image: uint8 `Tensor` of shape `[height, width, 3]`.
+
+    Returns:
+      uint8 `Tensor` of rank 3.
+    """
     sides = tf.shape(image)[:2]
     sides = tf.cast(tf.round(sides * SMALLEST_SIDE / tf.reduce_min(sides)), tf.int32)
     image = tf.image.resize(image, sides, antialias=True)
