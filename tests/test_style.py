@@ -64,21 +64,22 @@ def test_mypy(mypy):
     assert process.returncode == 0, process.stdout + process.stderr
 
 
-def test_every_public_function_has_hints():
-    def without(node, is_public=True):
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.ClassDef):
-                yield from without(child, is_public and not child.name.startswith("_"))
-            elif isinstance(child, ast.FunctionDef) and is_public:
-                arguments = (
-                    [*ast.walk(child.args)] if child.name == "__init__" or child.name[0] != "_" else []
-                )
-                given = [a for a in arguments if isinstance(a, ast.arg) and a.arg not in ("self", "cls")]
-                if arguments and (child.returns is None or any(a.annotation is None for a in given)):
-                    yield child.name
+def public_functions(body):
+    """Public functions of a module, and methods and constructors of its public classes."""
+    for node in body:
+        is_public = isinstance(node, (ast.ClassDef, ast.FunctionDef)) and not node.name.startswith("_")
+        if isinstance(node, ast.ClassDef) and is_public:
+            yield from public_functions(node.body)
+        elif isinstance(node, ast.FunctionDef) and (is_public or node.name == "__init__"):
+            yield node
 
-    missing = {path.name: list(without(ast.parse(path.read_text()))) for path in PACKAGE.rglob("*.py")}
-    assert not any(missing.values()), missing
+
+def test_every_public_function_has_hints():
+    for path in PACKAGE.rglob("*.py"):
+        for function in public_functions(ast.parse(path.read_text()).body):
+            arguments = [node for node in ast.walk(function.args) if isinstance(node, ast.arg)]
+            hints = [a.annotation for a in arguments if a.arg not in ("self", "cls")] + [function.returns]
+            assert None not in hints, f"{function.name} of {path.name}"
 
 
 USE = """
@@ -116,6 +117,7 @@ MISUSE = {
 
 
 def test_hints_as_a_user_sees_them(mypy, tmp_path):
+    assert (PACKAGE / "py.typed").exists()
     use, misuse = tmp_path / "use.py", tmp_path / "misuse.py"
     use.write_text(USE)
     misuse.write_text("\n".join(["import tfp_realnvp as rnvp", *MISUSE]))
