@@ -96,6 +96,13 @@ def test_arguments_and_results_of_functions(function):
 
 
 @cases(classes())
+def test_every_member_is_documented(function):
+    for name, value in vars(function).items():
+        if not name.startswith("_") and (inspect.isroutine(value) or isinstance(value, property)):
+            assert inspect.getdoc(getattr(function, name)), name
+
+
+@cases(classes())
 def test_arguments_of_constructors(function):
     documented = [
         names_in(text, section)

@@ -164,8 +164,39 @@ class FlowModel(keras.Model):
         if all(layer.built for layer in self.flow_layers):
             self.optimizer.build(self.trainable_variables)  # Inside `fit` every step would be traced twice.
 
-    fit = keeps_weights(keras.Model.fit)
-    evaluate = keeps_weights(keras.Model.evaluate)
+    fit = keeps_weights(
+        keras.Model.fit,
+        """As `keras.Model.fit`, of events as `x` and of conditions, if the flow takes them, as `y`.
+
+        Args:
+          x: Array of events of shape `[n, *event_shape]`; or a `tf.data.Dataset`, generator or
+            `keras.utils.PyDataset` of batches of events, or of pairs of them and conditions.
+          y: Array of conditions of shape `[n, ...]`, classes one-hot, where `x` is an array.
+          **kwargs: As of `keras.Model.fit`: `epochs`, `batch_size`, `sample_weight` and so on.
+
+        Returns:
+          `keras.callbacks.History`, whose `history` has of each epoch the `loss` in nats and the
+          `bits_per_dim`.
+
+        Raises:
+          TypeError, ValueError: as `call`.
+        """,
+    )
+    evaluate = keeps_weights(
+        keras.Model.evaluate,
+        """As `keras.Model.evaluate`, of events and conditions as `fit` takes them.
+
+        Args:
+          x, y: As of `fit`.
+          **kwargs: As of `keras.Model.evaluate`.
+
+        Returns:
+          List of the `loss` in nats and the `bits_per_dim`, with `return_dict=True` a dictionary.
+
+        Raises:
+          TypeError, ValueError: as `call`.
+        """,
+    )
 
     def get_compile_config(self) -> dict[str, Any] | None:
         config = super().get_compile_config()
@@ -372,14 +403,17 @@ class FlowModel(keras.Model):
         super()._maybe_symbolic_build(data_batch=data_batch)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """A step of `fit` on a batch, as Keras hands it on; returns metrics by name."""
         with stays_where_skipped(self):
             logs = super().train_step(inputs(data))
         return reducible(self.get_metrics_result() if isinstance(self.optimizer, SkipNonFinite) else logs)
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """A step of `evaluate` on a batch, as Keras hands it on; returns metrics by name."""
         return reducible(super().test_step(inputs(data)))
 
     def predict_step(self, data: Any) -> tf.Tensor:
+        """A step of `predict` on a batch, as Keras hands it on; returns log-densities in nats."""
         return super().predict_step(inputs(data))
 
     def compute_loss(

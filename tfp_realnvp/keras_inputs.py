@@ -16,7 +16,7 @@ def inputs(data: Any) -> tuple[Any, None, Any]:
     return (x if without else (x, condition)), None, sample_weight
 
 
-def keeps_weights(method: Callable[..., Any]) -> Callable[..., Any]:
+def keeps_weights(method: Callable[..., Any], documentation: str) -> Callable[..., Any]:
     """`fit` or `evaluate` of Keras, but with the sample weights of arrays that have no conditions.
 
     Keras drops the weights of arrays without targets: here these have some, if empty ones.
@@ -33,6 +33,7 @@ def keeps_weights(method: Callable[..., Any]) -> Callable[..., Any]:
             arguments["validation_data"] = (validation[0], _targets(*validation), validation[2])
         return method(*given.args, **given.kwargs)
 
+    with_targets.__doc__ = documentation
     return with_targets
 
 
