@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike
 
-from tfp_realnvp.hints import DTypeLike
+from tfp_realnvp.hints import ArrayLike, DTypeLike
 
 
 def check_bool(value: object, name: str) -> None:

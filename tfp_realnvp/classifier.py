@@ -2,9 +2,9 @@
 
 import keras
 import numpy as np
-from numpy.typing import ArrayLike
 
 from tfp_realnvp.data import ImageData, training_batches
+from tfp_realnvp.hints import ArrayLike
 
 
 def trained_classifier(

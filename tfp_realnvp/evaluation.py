@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
-from numpy.typing import ArrayLike
 
 from tfp_realnvp.data import ImageData, evaluation_batches
 from tfp_realnvp.flow_model import FlowModel
-from tfp_realnvp.hints import Shape
+from tfp_realnvp.hints import ArrayLike, Shape
 from tfp_realnvp.images import bits_per_dim
 
 

@@ -5,12 +5,11 @@ from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike
 
 from tfp_realnvp import latents
 from tfp_realnvp.extrapolation import for_event_shape
 from tfp_realnvp.flow_model import FlowModel
-from tfp_realnvp.hints import TensorLike
+from tfp_realnvp.hints import ArrayLike, TensorLike
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike
+
+from tfp_realnvp.hints import ArrayLike
 
 
 class Fingerprint(tf.train.experimental.PythonState):

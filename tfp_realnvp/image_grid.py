@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from tfp_realnvp.hints import Path
+from tfp_realnvp.hints import ArrayLike, Path
 
 SMALLEST_WIDTH = 640
 

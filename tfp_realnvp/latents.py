@@ -5,11 +5,10 @@ import functools
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
-from numpy.typing import ArrayLike
 
 from tfp_realnvp.bijectors import Squeeze
 from tfp_realnvp.flow_model import FlowModel
-from tfp_realnvp.hints import TensorLike
+from tfp_realnvp.hints import ArrayLike, TensorLike
 
 tfb = tfp.bijectors
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike
 
 from tfp_realnvp.arguments import boolean_mask, check_integer, check_number
 from tfp_realnvp.bijectors.batch_axis import flatten_batch
@@ -13,7 +12,7 @@ from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.bijectors.conditioner import Conditioner
 from tfp_realnvp.bijectors.function_variables import FunctionVariables
 from tfp_realnvp.bijectors.layer_variables import is_keras_layer
-from tfp_realnvp.hints import DTypeLike, Variable
+from tfp_realnvp.hints import ArrayLike, DTypeLike, Variable
 
 
 class AffineCoupling(Bijector):

@@ -6,12 +6,11 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike
 
 from tfp_realnvp.arguments import boolean_mask, check_bool, check_number, float_dtype
 from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.bijectors.call_arguments import is_training
-from tfp_realnvp.hints import DTypeLike, InputShape
+from tfp_realnvp.hints import ArrayLike, DTypeLike, InputShape
 from tfp_realnvp.replicas import mean_of_all_replicas
 
 
@@ -215,7 +214,8 @@ class BatchNormalization(Bijector):
             shape = tf.shape(x)
             positions = tf.cast(tf.reduce_prod(shape[tf.size(shape) - ndims : -1]), log_scale.dtype)
         log_det = tf.reduce_sum(tf.math.multiply_no_nan(log_scale, positions))
-        return tf.ones_like(x[(..., *[0] * ndims)]) * log_det
+        first_element = (..., *[0] * ndims)
+        return tf.ones_like(x[first_element]) * log_det
 
     def _ensure_event_shape(self, x):
         ndims = self._event_shape.rank

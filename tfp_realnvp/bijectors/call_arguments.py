@@ -58,7 +58,7 @@ def member_kwargs(
 ) -> dict[str, Any]:
     """`bijector_kwargs` for a member of a composition, which need not take a condition."""
     if isinstance(bijector, Bijector):
-        kwargs = {} if training is None else {"training": training}
+        kwargs: dict[str, Any] = {} if training is None else {"training": training}
         if conditional_input is not None and bijector.takes_condition:
             kwargs["conditional_input"] = conditional_input
         return kwargs

@@ -25,10 +25,10 @@ class ImageData:
 
     train: tf.data.Dataset
     test: tf.data.Dataset
-    event_shape: tuple
+    event_shape: tuple[int, ...]
     num_levels: int = 256
     num_classes: int | None = None
-    attributes: tuple | None = None
+    attributes: tuple[str, ...] | None = None
 
     @property
     def num_train(self) -> int:
