@@ -14,7 +14,7 @@ from tfp_realnvp.hints import DTypeLike, Seed, Shape, TensorLike
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 
-LogProb = TypeVar("LogProb", float, np.ndarray, tf.Tensor)
+LogProb = TypeVar("LogProb", float, np.floating, np.ndarray, tf.Tensor)
 
 MARGIN = 0.05
 """The share of the logit's range that is left free at either end (section 4.1)."""

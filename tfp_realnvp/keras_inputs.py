@@ -20,6 +20,7 @@ def keeps_weights(method: Callable[..., Any], documentation: str) -> Callable[..
     """`fit` or `evaluate` of Keras, but with the sample weights of arrays that have no conditions.
 
     Keras drops the weights of arrays without targets: here these have some, if empty ones.
+    `documentation` is what `help` shows, which finds none of Keras's behind a wrapper.
     """
     signature = inspect.signature(method)
 
