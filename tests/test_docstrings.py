@@ -36,37 +36,34 @@ MODULES = [
 
 def members(owner):
     """Public functions and classes that a module or a class defines, by name."""
-    names = getattr(owner, "__all__", None) or [name for name in vars(owner) if not name.startswith("_")]
-    for name in names:
+    for name in getattr(owner, "__all__", vars(owner)):
         value = getattr(owner, name)
-        if not (inspect.isroutine(value) or inspect.isclass(value)):
+        if name.startswith("_") or not (inspect.isroutine(value) or inspect.isclass(value)):
             continue
         if hasattr(owner, "__all__") or value.__module__ == getattr(owner, "__module__", owner.__name__):
             yield name, value
 
 
 def is_override(owner, name):
-    """Whether a class that is not ours, and has its own documentation, has the method too."""
+    """Whether a class of TFP's or Keras's has a method that one of ours has."""
     return any(name in vars(c) for c in owner.__mro__ if not c.__module__.startswith("tfp_realnvp"))
 
 
-def functions():
-    """Pairs of a name and a public function or method that is no override."""
-    for owner in (rnvp, callbacks, data, *MODULES):
-        for name, value in members(owner):
-            if not inspect.isclass(value):
-                yield f"{value.__module__}.{name}", value
-                continue
-            for method, function in members(value):
-                if not is_override(value, method):
-                    yield f"{value.__module__}.{name}.{method}", function
-
-
-def classes():
-    for owner in (rnvp, callbacks, data, *MODULES):
-        for name, value in members(owner):
-            if inspect.isclass(value):
-                yield f"{value.__module__}.{name}", value
+PUBLIC = {
+    f"{value.__module__}.{name}": value
+    for owner in (rnvp, callbacks, data, *MODULES)
+    for name, value in members(owner)
+}
+CLASSES = {name: value for name, value in PUBLIC.items() if inspect.isclass(value)}
+METHODS = {
+    f"{owner}.{name}": value
+    for owner, cls in CLASSES.items()
+    for name, value in members(cls)
+    if not is_override(cls, name)
+}
+FUNCTIONS = {name: value for name, value in PUBLIC.items() if name not in CLASSES} | METHODS
+each_class = pytest.mark.parametrize("cls", CLASSES.values(), ids=CLASSES)
+each_function = pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
 
 
 def parameters(function):
@@ -75,18 +72,13 @@ def parameters(function):
 
 def names_in(documentation, section):
     """The names that `Args:` or `Attributes:` tells of."""
-    text = inspect.cleandoc(documentation or "")
-    found = re.search(rf"^{section}:\n((?:(?: .*)?\n?)*)", text, re.MULTILINE)
+    text = inspect.cleandoc(documentation or "") + "\n"
+    found = re.search(rf"^{section}:\n((?: .*\n|\n)*)", text, re.MULTILINE)
     entries = re.findall(r"^  (\S[^:]*):", found.group(1), re.MULTILINE) if found else []
     return [name.strip("* ") for entry in entries for name in entry.split(",")]
 
 
-def cases(found):
-    named = dict(found)
-    return pytest.mark.parametrize("function", named.values(), ids=named)
-
-
-@cases(functions())
+@each_function
 def test_arguments_and_results_of_functions(function):
     assert names_in(function.__doc__, "Args") == parameters(function)
     has_result = inspect.signature(function).return_annotation is not None
@@ -95,18 +87,18 @@ def test_arguments_and_results_of_functions(function):
     assert says_so == has_result or not (says_so or parameters(function))
 
 
-@cases(classes())
-def test_every_member_is_documented(function):
-    for name, value in vars(function).items():
+@each_class
+def test_every_member_is_documented(cls):
+    for name, value in vars(cls).items():
         if not name.startswith("_") and (inspect.isroutine(value) or isinstance(value, property)):
-            assert inspect.getdoc(getattr(function, name)), name
+            assert inspect.getdoc(getattr(cls, name)), name
 
 
-@cases(classes())
-def test_arguments_of_constructors(function):
+@each_class
+def test_arguments_of_constructors(cls):
     documented = [
         names_in(text, section)
-        for text in (function.__doc__, function.__init__.__doc__)
+        for text in (cls.__doc__, cls.__init__.__doc__)
         for section in ("Args", "Attributes")
     ]
-    assert parameters(function) in documented
+    assert parameters(cls) in documented
