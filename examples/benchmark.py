@@ -236,7 +236,7 @@ def graph_row(name, recompute, flow, couplings):
 def curves(quick):
     """How time and memory grow, relative to the first row of each: training with Adam, and `log_prob`."""
     standard = {"couplings": 4 if quick else 8, "batch": 16, "width": 32, "side": 16}
-    varied = {"batch": (16, 64), "couplings": (4, 8)}
+    varied: dict[str, tuple[int, ...]] = {"batch": (16, 64), "couplings": (4, 8)}
     if not quick:
         varied = {
             "batch": (16, 32, 64, 128),

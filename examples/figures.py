@@ -164,13 +164,15 @@ def reconstructions(trained):
 @draws
 def manifold(trained):
     """Equation 19."""
-    return trained.save("manifold", figures.manifold(trained.model, *trained.alike(4), FLAGS.num_angles))
+    images, conditions = trained.alike(4)
+    return trained.save("manifold", figures.manifold(trained.model, images, conditions, FLAGS.num_angles))
 
 
 @draws
 def manifold_animation(trained):
     """With eight images and a third angle."""
-    figure = figures.manifold(trained.model, *trained.alike(8), FLAGS.num_angles)
+    images, conditions = trained.alike(8)
+    figure = figures.manifold(trained.model, images, conditions, FLAGS.num_angles)
     save_animation(trained.run.figures_path / "manifold.gif", figure.images, trained.config.num_levels)
     return {"frames": len(figure.images)}
 

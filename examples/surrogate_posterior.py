@@ -69,8 +69,8 @@ def main(argv):
         f"Largest potential scale reduction of the No-U-Turn sampler's {FLAGS.num_chains} chains: {r_hat:.4f}"
     )
 
-    flow, nuts = (np.reshape(quantities(s), [-1, len(NAMES)]) for s in (samples, draws))
-    table = np.stack([flow.mean(axis=0), flow.std(axis=0), nuts.mean(axis=0), nuts.std(axis=0)])
+    by_flow, by_nuts = (np.reshape(quantities(s), [-1, len(NAMES)]) for s in (samples, draws))
+    table = np.stack([by_flow.mean(axis=0), by_flow.std(axis=0), by_nuts.mean(axis=0), by_nuts.std(axis=0)])
     print("              flow: mean      sd      NUTS: mean      sd")
     for name, row in zip(NAMES, table.T, strict=True):
         print("{:<14}{:10.2f}{:8.2f}{:16.2f}{:8.2f}".format(name, *row))

@@ -132,11 +132,11 @@ def configured(run, is_chief):
         return config, config.images()
     if is_chief:
         run.check_is_new()
-    place = [given.pop(name, None) for name in ("data_dir", "image_size")]
     init_from = given.pop("init_from", None)
+    place = {name: given.pop(name, None) for name in ("data_dir", "image_size")}
     preset = dataclasses.replace(preset or Preset(), **given)
-    images = data.load(preset.dataset, *place)
-    return preset.for_images(images, FLAGS.seed, *place, init_from), images
+    images = data.load(preset.dataset, **place)
+    return preset.for_images(images, FLAGS.seed, init_from=init_from, **place), images
 
 
 def training_batches(config, images, progress):

@@ -184,9 +184,12 @@ def test_conditions_need_labels(tmp_path):
     images = data.load("array", str(tmp_path / "images.npy"))
     assert images.num_conditions is None
     assert data.first_images(images, 3)[1] is None
+    needed = "`conditional` needs images with classes or attributes"
     for make in (data.training_batches, data.evaluation_batches):
-        with pytest.raises(ValueError, match="`conditional` needs images with classes or attributes"):
+        with pytest.raises(ValueError, match=needed):
             next(iter(make(images, 2, conditional=True)))
+    with pytest.raises(ValueError, match=needed):
+        data.conditions_to_draw(images)
 
 
 @pytest.mark.parametrize("side", [32, 64])

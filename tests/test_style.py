@@ -10,10 +10,12 @@ import pytest
 import tfp_realnvp as rnvp
 
 ROOT = pathlib.Path(__file__).parents[1]
+PACKAGE = ROOT / "tfp_realnvp"
 # Each may import what stands before it, and modules of its own line.
 LAYERS = [
     {
         "arguments",
+        "hints",
         "in_batches",
         "interrupts",
         "json_object",
@@ -51,11 +53,86 @@ def test_ruff(command):
     assert process.returncode == 0, process.stdout + process.stderr
 
 
+@pytest.fixture(scope="module")
+def mypy(tmp_path_factory):
+    """Checks files, by default those of `setup.cfg`, with one cache for all calls."""
+    command = [sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path_factory.mktemp("cache"))]
+    return lambda *files: subprocess.run([*command, *files], capture_output=True, text=True, cwd=ROOT)
+
+
+def test_mypy(mypy):
+    process = mypy()
+    assert process.returncode == 0, process.stdout + process.stderr
+
+
+def public_functions(body):
+    """Public functions of a module, and methods and constructors of its public classes."""
+    for node in body:
+        is_public = isinstance(node, (ast.ClassDef, ast.FunctionDef)) and not node.name.startswith("_")
+        if isinstance(node, ast.ClassDef) and is_public:
+            yield from public_functions(node.body)
+        elif isinstance(node, ast.FunctionDef) and (is_public or node.name == "__init__"):
+            yield node
+
+
+def test_every_public_function_has_hints():
+    for path in PACKAGE.rglob("*.py"):
+        for function in public_functions(ast.parse(path.read_text()).body):
+            arguments = [node for node in ast.walk(function.args) if isinstance(node, ast.arg)]
+            hints = [a.annotation for a in arguments if a.arg not in ("self", "cls")] + [function.returns]
+            assert None not in hints, f"{function.name} of {path.name}"
+
+
+USE = """
+import numpy as np
+import tensorflow as tf
+
+import tfp_realnvp as rnvp
+
+flow = rnvp.RealNVP((8, 8, 3), num_scales=2, dtype="float64")
+model = rnvp.FlowModel(rnvp.image_distribution(flow, event_shape=flow.event_shape), l2=0, seed=1)
+model.compile("adam", skip_non_finite=True)
+model.fit(np.zeros((4, 8, 8, 3), np.uint8), verbose=0)
+bits: float = rnvp.bits_per_dim(-3.0, [8, 8, 3])
+all_bits: np.ndarray = rnvp.bits_per_dim(model.predict(np.zeros((4, 8, 8, 3))), (8, 8, 3))
+samples: tf.Tensor = model.sample((2, 3), seed=0, temperature=0.7)
+coupling = rnvp.AffineCoupling(rnvp.channel_mask((4,)), lambda x: (x, x), max_log_scale=2)
+mask: np.ndarray = coupling.mask
+chain = rnvp.Chain([coupling, rnvp.BatchNormalization([None, None, 3]), rnvp.Squeeze("ordered")])
+chain.forward(tf.zeros([4]), **rnvp.bijector_kwargs(chain, training=True))
+"""
+MISUSE = {
+    'rnvp.RealNVP((8, 8, 3), num_scales="two")': '"num_scales"',
+    "rnvp.RealNVP(8)": "Argument 1",
+    "rnvp.RealNVP((8,), hidden_units=64)": '"hidden_units"',
+    "rnvp.RealNVP((8,), num_layers=2)": "Unexpected keyword",
+    "rnvp.RealNVP((8,)).num_scales + 1": "Unsupported operand",
+    "rnvp.Squeeze(2)": "Argument 1",
+    "rnvp.AffineCoupling(rnvp.channel_mask((4,)), 3)": "Argument 2",
+    'rnvp.Chain([rnvp.Squeeze()], recompute="yes")': '"recompute"',
+    'rnvp.checkerboard_mask((4, 4, 1), invert="no")': '"invert"',
+    'rnvp.image_distribution(rnvp.RealNVP((4, 4, 1)), num_levels="all")': '"num_levels"',
+    'rnvp.FlowModel(None).sample("three")': "Argument 1",
+    "rnvp.FlowModel(None).encode([0], batch_size=2.5)": '"batch_size"',
+}
+
+
+def test_hints_as_a_user_sees_them(mypy, tmp_path):
+    assert (PACKAGE / "py.typed").exists()
+    use, misuse = tmp_path / "use.py", tmp_path / "misuse.py"
+    use.write_text(USE)
+    misuse.write_text("\n".join(["import tfp_realnvp as rnvp", *MISUSE]))
+    process = mypy(str(use), str(misuse))
+    errors = [line for line in process.stdout.splitlines() if ": error: " in line]
+    for number, (error, expected) in enumerate(zip(errors, MISUSE.values(), strict=True), start=2):
+        assert error.startswith(f"{misuse}:{number}: ")
+        assert expected in error
+
+
 def test_imports_point_downwards():
     level = {name: i for i, names in enumerate(LAYERS) for name in names}
-    package = ROOT / "tfp_realnvp"
-    for path in package.rglob("*.py"):
-        own = path.relative_to(package).parts[0].removesuffix(".py")
+    for path in PACKAGE.rglob("*.py"):
+        own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
         if own == "__init__":
             continue
         for node in ast.walk(ast.parse(path.read_text())):

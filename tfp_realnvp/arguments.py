@@ -3,24 +3,28 @@
 import math
 import numbers
 import operator
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tfp_realnvp.hints import ArrayLike, DTypeLike
 
-def check_bool(value, name):
+
+def check_bool(value: object, name: str) -> None:
     """Raises a TypeError unless `value` is a Python `bool`."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"`{name}` must be a Python bool; got {value!r}.")
 
 
-def check_training(training):
+def check_training(training: object) -> None:
     """Raises a TypeError unless `training` is a Python `bool` or None."""
     if training is not None and not isinstance(training, bool):
         raise TypeError(f"`training` must be a Python bool or None; got {training!r}.")
 
 
-def check_integer(value, name, least=None):
+def check_integer(value: object, name: str, least: int | None = None) -> None:
     """Raises unless `value` is an integer, of at least `least`."""
     range_ = "" if least is None else f" of at least {least}"
     if not isinstance(value, numbers.Integral) or isinstance(value, bool):
@@ -29,7 +33,7 @@ def check_integer(value, name, least=None):
         raise ValueError(f"`{name}` must be an integer{range_}; got {value!r}.")
 
 
-def check_number(value, name, range_, is_allowed):
+def check_number(value: object, name: str, range_: str, is_allowed: Callable[[Any], bool]) -> None:
     """Raises unless `value` is a number for which `is_allowed`; `range_` says it in words."""
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
         raise TypeError(f"`{name}` must be a number {range_}; got {value!r}.")
@@ -37,7 +41,7 @@ def check_number(value, name, range_, is_allowed):
         raise ValueError(f"`{name}` must be a number {range_}; got {value!r}.")
 
 
-def float_dtype(value, name="dtype"):
+def float_dtype(value: DTypeLike | None, name: str = "dtype") -> tf.DType | None:
     """`value` as a float `tf.DType`; None stays None."""
     if value is None:
         return None
@@ -50,7 +54,7 @@ def float_dtype(value, name="dtype"):
     return dtype
 
 
-def known_shape(event_shape, name="event_shape"):
+def known_shape(event_shape: Any, name: str = "event_shape") -> tuple[int, ...]:
     """`event_shape` as a tuple of positive Python ints, or a ValueError that names it."""
     try:
         shape = tuple(0 if isinstance(side, bool) else operator.index(side) for side in event_shape)
@@ -63,7 +67,7 @@ def known_shape(event_shape, name="event_shape"):
     return shape
 
 
-def boolean_mask(mask, name="mask"):
+def boolean_mask(mask: ArrayLike, name: str = "mask") -> np.ndarray:
     """`mask` as a boolean array, or a TypeError that names it."""
     mask = np.asarray(mask)
     if mask.dtype != bool:

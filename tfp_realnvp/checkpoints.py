@@ -6,11 +6,15 @@ import json
 import pathlib
 import re
 import shutil
+from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 from absl import logging
 
 from tfp_realnvp.bijectors.tracked_variables import tf_variable
+from tfp_realnvp.flow_model import FlowModel
+from tfp_realnvp.hints import Path
 from tfp_realnvp.replicas import is_chief
 from tfp_realnvp.snapshot import put_back
 
@@ -52,7 +56,9 @@ class Checkpoints:
       keep: Python `int`, how many are kept.
     """
 
-    def __init__(self, folder, model, configuration, keep=3):
+    def __init__(
+        self, folder: Path, model: FlowModel, configuration: Mapping[str, Any], keep: int = 3
+    ) -> None:
         self.folder = pathlib.Path(folder)
         self.keep = keep
         self._model = model
@@ -63,19 +69,19 @@ class Checkpoints:
             metrics=[tf_variable(v) for v in model.metrics_variables],
             record=self._record,
         )
-        self._manager = None
+        self._manager: tf.train.CheckpointManager | None = None
 
     @property
-    def size(self):
+    def size(self) -> int:
         """Python `int`, bytes of a checkpoint."""
         return sum(v.dtype.size * v.shape.num_elements() for v in self._variables)
 
     @property
-    def latest(self):
+    def latest(self) -> str | None:
         """Name of the last checkpoint, or None."""
         return next(reversed(self._names()), None)
 
-    def save(self, progress):
+    def save(self, progress: Progress) -> None:
         """Writes a checkpoint, and removes those before the last `keep`.
 
         Args:
@@ -103,7 +109,7 @@ class Checkpoints:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def restore(self):
+    def restore(self) -> Progress | None:
         """Restores the last checkpoint that can be.
 
         One that cannot is named with the reason, and left as it is.
@@ -157,18 +163,18 @@ class Checkpoints:
 class _Record(tf.train.experimental.PythonState):
     """What is in a checkpoint beside of variables."""
 
-    def __init__(self, configuration):
+    def __init__(self, configuration: Mapping[str, Any]) -> None:
         self.configuration = json.loads(json.dumps(configuration))
         self.progress = Progress()
 
-    def serialize(self):
+    def serialize(self) -> str:
         progress = dataclasses.asdict(self.progress)
         return json.dumps({"version": VERSION, "configuration": self.configuration, "progress": progress})
 
-    def deserialize(self, string_value):
+    def deserialize(self, string_value: str | bytes) -> None:
         self.progress = Progress(**json.loads(string_value)["progress"])
 
-    def check(self, string_value):
+    def check(self, string_value: str | bytes) -> None:
         """Raises a ValueError unless it is of this version and configuration."""
         record = json.loads(string_value)
         if record["version"] > VERSION:
@@ -185,7 +191,7 @@ class _Record(tf.train.experimental.PythonState):
 
 
 def _number(path):
-    return int(re.search(r"-(\d+)", path.name).group(1))
+    return int(re.findall(r"-(\d+)", path.name)[0])
 
 
 def _first_line(error):

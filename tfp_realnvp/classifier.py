@@ -3,11 +3,14 @@
 import keras
 import numpy as np
 
-from tfp_realnvp.data import training_batches
+from tfp_realnvp.data import ImageData, training_batches
+from tfp_realnvp.hints import ArrayLike
 from tfp_realnvp.images import quantize
 
 
-def trained_classifier(data, steps=1500, batch_size=64, seed=0):
+def trained_classifier(
+    data: ImageData, steps: int = 1500, batch_size: int = 64, seed: int = 0
+) -> keras.Model:
     """A convolutional network that reads the labels of images.
 
     Args:
@@ -43,7 +46,7 @@ def trained_classifier(data, steps=1500, batch_size=64, seed=0):
     return model
 
 
-def read_conditions(classifier, images, num_levels):
+def read_conditions(classifier: keras.Model, images: ArrayLike, num_levels: int) -> np.ndarray:
     """The conditions that a classifier reads in images.
 
     Args:
@@ -62,7 +65,7 @@ def read_conditions(classifier, images, num_levels):
     return (probabilities > 0.5).astype(np.float32)
 
 
-def accuracy(read, conditions, one_hot, before=None):
+def accuracy(read: ArrayLike, conditions: ArrayLike, one_hot: bool, before: ArrayLike | None = None) -> float:
     """How many conditions were read right.
 
     Args:

@@ -3,12 +3,15 @@
 import dataclasses
 import json
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
 from tfp_realnvp.arguments import known_shape
-from tfp_realnvp.data import DATASETS, load
+from tfp_realnvp.data import DATASETS, ImageData, load
 from tfp_realnvp.flow_model import FlowModel
+from tfp_realnvp.hints import Path
 from tfp_realnvp.images import image_distribution
 from tfp_realnvp.json_object import read_json_object
 from tfp_realnvp.real_nvp import RealNVP
@@ -51,7 +54,14 @@ class Preset:
     paper_bits_per_dim: float | None = None  # Table 1; on CIFAR-10's test split, else validation.
     paper_train_bits_per_dim: float | None = None  # Table 1, in parentheses there.
 
-    def for_images(self, images, seed=None, data_dir=None, image_size=None, init_from=None):
+    def for_images(
+        self,
+        images: ImageData,
+        seed: int | None = None,
+        data_dir: str | None = None,
+        image_size: int | None = None,
+        init_from: str | None = None,
+    ) -> "Configuration":
         """The configuration of a run on `images`.
 
         Args:
@@ -97,7 +107,7 @@ class Configuration(Preset):
     image_size: int | None = None
     init_from: str | None = None
 
-    def build(self, weights=None):
+    def build(self, weights: Path | None = None) -> FlowModel:
         """The model, compiled.
 
         Args:
@@ -120,7 +130,7 @@ class Configuration(Preset):
             synchronized=self.synchronized,
             batch_norm_momentum=self.batch_norm_momentum,
             max_log_scale=self.max_log_scale,
-            conditional_event_shape=(self.num_conditions,) if self.conditional else None,
+            conditional_event_shape=(self.num_conditions,) if self.conditional else None,  # type: ignore[arg-type]
             dtype_policy=self.dtype_policy,
             recompute=self.recompute,
         )
@@ -134,11 +144,11 @@ class Configuration(Preset):
         model.compile(adam, skip_non_finite=True)
         return model
 
-    def learning_rate_schedule(self):
+    def learning_rate_schedule(self) -> float | keras.optimizers.schedules.LearningRateSchedule:
         """Python `float`, or a `keras.optimizers.schedules.LearningRateSchedule`."""
         schedules, warmup = keras.optimizers.schedules, self.warmup_steps
         if self.cosine_decay:
-            decay_steps = max(1, self.epochs * self.steps_per_epoch - warmup)
+            decay_steps = max(1, self.epochs * self.steps_per_epoch - warmup)  # type: ignore[operator]  # `for_images` sets it.
             if not warmup:
                 return schedules.CosineDecay(self.learning_rate, decay_steps)
             return schedules.CosineDecay(
@@ -148,11 +158,11 @@ class Configuration(Preset):
             return schedules.PolynomialDecay(0.0, warmup, self.learning_rate)
         return self.learning_rate
 
-    def images(self, data_dir=None):
+    def images(self, data_dir: str | None = None) -> ImageData:
         """The images as `ImageData`; they are where they were, or in `data_dir`."""
         return load(self.dataset, data_dir or self.data_dir, self.image_size)
 
-    def continued(self, preset=None, **given):
+    def continued(self, preset: Preset | None = None, **given: Any) -> "Configuration":
         """The configuration of a run that goes on, of other lengths where these are given.
 
         Args:
@@ -175,17 +185,17 @@ class Configuration(Preset):
             )
         return dataclasses.replace(self, **lengths)
 
-    def without_lengths(self):
+    def without_lengths(self) -> dict[str, Any]:
         """Dictionary of what must stay the same where a run goes on."""
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in LENGTHS}
 
-    def write(self, path):
+    def write(self, path: Path) -> None:
         """Writes the record to a JSON file."""
         with whole_file(path) as partial:
             pathlib.Path(partial).write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
 
     @classmethod
-    def read(cls, path):
+    def read(cls, path: Path) -> "Configuration":
         """The record in a JSON file that `write` wrote.
 
         Raises:
@@ -205,15 +215,20 @@ class Configuration(Preset):
             record["event_shape"] = known_shape(record["event_shape"], f"event_shape` of `{path}")
         for name, value in record.items():
             if not _is_of(value, kinds[name]):
-                kind = getattr(kinds[name], "__name__", kinds[name])
-                raise ValueError(f"`{name}` of `{path}` must be {kind}; got {value!r}.")
+                needed = getattr(kinds[name], "__name__", kinds[name])
+                raise ValueError(f"`{name}` of `{path}` must be {needed}; got {value!r}.")
         if record["dataset"] not in DATASETS:
             raise ValueError(f"`dataset` of `{path}` must be one of {DATASETS}; got {record['dataset']!r}.")
         return cls(**record)
 
 
-def loaded(path, load):
-    """What `load` makes of a file; a ValueError that names the file if it cannot be loaded."""
+def loaded(path: Path, load: Callable[[Path], Any]) -> Any:
+    """What `load` makes of a file; a ValueError that names the file if it cannot be loaded.
+
+    Args:
+      path: Name of the file.
+      load: Function of `path`.
+    """
     try:
         return load(path)
     except Exception as error:  # Keras raises many kinds.

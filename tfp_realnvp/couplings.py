@@ -1,9 +1,16 @@
 """Couplings and the batch norms that follow them, with new or with shared layers."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
+import numpy as np
+import tensorflow as tf
 
 from tfp_realnvp.bijectors import AffineCoupling, BatchNormalization
 from tfp_realnvp.bijectors.batch_normalization import ChannelVariables
+from tfp_realnvp.bijectors.bijector import Bijector
+from tfp_realnvp.hints import Shape
 
 
 class Couplings:
@@ -18,27 +25,43 @@ class Couplings:
       shared: `layers` of another flow, to use in the order they were made, or None.
     """
 
-    def __init__(self, condition, max_log_scale, norm, member, policy, shared):
+    def __init__(
+        self,
+        condition: tf.TensorShape | None,
+        max_log_scale: float | None,
+        norm: dict[str, Any] | None,
+        member: dict[str, Any],
+        policy: keras.DTypePolicy,
+        shared: Sequence[keras.layers.Layer] | None,
+    ) -> None:
         if shared is not None and not (
             isinstance(shared, (list, tuple)) and all(isinstance(x, keras.layers.Layer) for x in shared)
         ):
             raise TypeError(f"`layers` must be a list of the layers of a flow, or None; got {shared!r}.")
-        self.layers = []
+        self.layers: list[keras.layers.Layer] = []
         self.condition = condition
         self.member = member
-        self._coupling = {
+        self._coupling: dict[str, Any] = {
             "conditional_event_ndims": condition and condition.rank,
             "max_log_scale": max_log_scale,
         }
         self._norm, self._policy, self._shared = norm, policy, shared
 
-    def __call__(self, shape, mask, network_class, name, **config):
+    def __call__(
+        self,
+        shape: Shape,
+        mask: np.ndarray,
+        network_class: Callable[..., keras.layers.Layer],
+        name: str,
+        **config: Any,
+    ) -> list[Bijector]:
         """The members of one coupling, from data to latents."""
         dtype = self.member["dtype"].name
         network = self._new_or_shared(network_class(**config, dtype=self._policy, name=name))
-        for layer in network._flatten_layers() if self._norm else ():
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.synchronized = self._norm["synchronized"]
+        if self._norm is not None:
+            for layer in network._flatten_layers():
+                if isinstance(layer, keras.layers.BatchNormalization):
+                    layer.synchronized = self._norm["synchronized"]
         if not network.built:
             network.build((None, *shape))
         members = [AffineCoupling(mask, network, **self._coupling, **self.member, name=name)]

@@ -1,12 +1,16 @@
 """Figures of merit of a model of images: bits per dimension, and how exactly it inverts."""
 
 import dataclasses
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfp_realnvp.data import evaluation_batches
+from tfp_realnvp.data import ImageData, evaluation_batches
+from tfp_realnvp.flow_model import FlowModel
+from tfp_realnvp.hints import ArrayLike, Shape
 from tfp_realnvp.images import bits_per_dim
 
 
@@ -23,20 +27,34 @@ class Estimate:
     standard_error: float | None
 
     @classmethod
-    def of(cls, values):
-        """Of independent values, a one-dimensional array."""
+    def of(cls, values: ArrayLike) -> "Estimate":
+        """The estimate from independent values.
+
+        Args:
+          values: Array of shape `[n]`, `n` at least 1.
+
+        Returns:
+          `Estimate`, whose standard error is the sample's deviation by `sqrt(n)`.
+        """
         values = np.asarray(values, np.float64)
         error = values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else None
         return cls(float(values.mean()), None if error is None else float(error))
 
-    def __str__(self):
+    def __str__(self) -> str:
         error = "" if self.standard_error is None else f" ± {self.standard_error:.3f}"
         return f"{self.mean:.3f}{error}"
 
 
 def log_prob_draws(
-    model, data, num_draws, seed=0, conditional=False, split="test", num_images=None, batch_size=64
-):
+    model: FlowModel,
+    data: ImageData,
+    num_draws: int,
+    seed: int = 0,
+    conditional: bool = False,
+    split: str = "test",
+    num_images: int | None = None,
+    batch_size: int = 64,
+) -> np.ndarray:
     """Log-density of each image, dequantised several times.
 
     Args:
@@ -51,6 +69,9 @@ def log_prob_draws(
 
     Returns:
       Array of shape `[num_draws, number of images]`, in nats.
+
+    Raises:
+      ValueError: if `split` is neither, or has no labels and `conditional` is set.
     """
     draws = []
     for noise_seed in range(seed * num_draws, (seed + 1) * num_draws):
@@ -59,7 +80,7 @@ def log_prob_draws(
     return np.stack(draws)
 
 
-def mean_bits(log_prob, event_shape):
+def mean_bits(log_prob: np.ndarray, event_shape: Shape) -> np.ndarray:
     """Bits per dimension of each image, the mean over draws: a bound of its code length.
 
     Args:
@@ -72,7 +93,7 @@ def mean_bits(log_prob, event_shape):
     return bits_per_dim(np.mean(log_prob, axis=0, dtype=np.float64), event_shape)
 
 
-def importance_weighted_bits(log_prob, event_shape):
+def importance_weighted_bits(log_prob: np.ndarray, event_shape: Shape) -> np.ndarray:
     """Bits per dimension of each image by the importance-weighted bound over draws.
 
     The probability of an image of integers `x` is the mean of the density over its
@@ -96,7 +117,9 @@ def importance_weighted_bits(log_prob, event_shape):
     )
 
 
-def log_prob_of_conditions(model, images, conditions, batch_size=64):
+def log_prob_of_conditions(
+    model: FlowModel, images: np.ndarray, conditions: np.ndarray, batch_size: int = 64
+) -> np.ndarray:
     """Log-density of each image under each of some conditions.
 
     Args:
@@ -118,7 +141,7 @@ def log_prob_of_conditions(model, images, conditions, batch_size=64):
     return np.stack(list(columns), axis=-1)
 
 
-def inversion_error(model, batches):
+def inversion_error(model: FlowModel, batches: Iterable[Any]) -> float:
     """The largest `|x - decode(encode(x))|` over images, in units of a pixel's levels.
 
     Args:

@@ -1,9 +1,12 @@
 """Shapes of events and conditions, as a distribution needs them."""
 
 import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfp_realnvp.hints import TensorLike
 
 
-def of_shape(value, event_shape, name):
+def of_shape(value: TensorLike, event_shape: tf.TensorShape, name: str) -> tf.Tensor:
     """`value` as a `Tensor`, if it ends in `event_shape`."""
     value = tf.convert_to_tensor(value)
     if not (value.dtype.is_floating or value.dtype.is_integer):
@@ -13,13 +16,13 @@ def of_shape(value, event_shape, name):
     return value
 
 
-def condition_shapes(distribution):
+def condition_shapes(distribution: tfp.distributions.Distribution) -> list[tf.TensorShape]:
     """The shapes of single conditions that the bijectors of a distribution need."""
     shapes = (getattr(m, "conditional_event_shape", None) for m in distribution.submodules)
     return [shape for shape in shapes if shape is not None]
 
 
-def check_has_batch(condition, distribution):
+def check_has_batch(condition: TensorLike | None, distribution: tfp.distributions.Distribution) -> None:
     """Raises unless there is one condition for each event, as Keras has them."""
     if condition is None:
         return

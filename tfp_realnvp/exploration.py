@@ -7,6 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_realnvp import latents
+from tfp_realnvp.data import ImageData
+from tfp_realnvp.flow_model import FlowModel
+from tfp_realnvp.hints import ArrayLike, Seed
 from tfp_realnvp.images import bits_per_dim, flow_of, quantize
 
 
@@ -59,7 +62,13 @@ class Explorer:
       ValueError: if there are no four images or, where conditions are classes, none of one class.
     """
 
-    def __init__(self, model, data, images, conditions=None):
+    def __init__(
+        self,
+        model: FlowModel,
+        data: ImageData,
+        images: np.ndarray,
+        conditions: np.ndarray | None = None,
+    ) -> None:
         self.data, self.num_scales = data, flow_of(model.distribution).num_scales
         self.num_conditions = None if conditions is None else data.num_conditions
         self._model, self._images, self._conditions = model, images, conditions
@@ -69,14 +78,18 @@ class Explorer:
             of_class = "" if conditions is None or data.attributes else " of one class"
             raise ValueError(f"There must be four images{of_class}; there are {len(images)} in all.")
 
-    def warm_up(self, *batch_sizes):
-        """Compiles what is needed for one image, for four, and for so many."""
+    def warm_up(self, *batch_sizes: int) -> None:
+        """Compiles what is needed for one image, for four, and for so many.
+
+        Args:
+          *batch_sizes: Python `int`s.
+        """
         anchors = self.anchors(np.random.default_rng(0))
         condition = None if anchors.conditions is None else anchors.conditions[0]
         for n in (1, *batch_sizes):
             self.decoded(tf.repeat(anchors.latents[:1], n, axis=0), condition)
 
-    def condition(self, which):
+    def condition(self, which: int | list[int]) -> np.ndarray | None:
         """A condition by its classes or attributes.
 
         Args:
@@ -91,7 +104,7 @@ class Explorer:
         condition[which] = 1
         return condition
 
-    def anchors(self, random):
+    def anchors(self, random: np.random.Generator) -> Anchors:
         """Four images, all of the same class where conditions are classes.
 
         Args:
@@ -104,7 +117,7 @@ class Explorer:
         conditions = None if self._conditions is None else self._conditions[chosen]
         return self._encoded(self._images[chosen], conditions)
 
-    def replaced(self, anchors, place, image):
+    def replaced(self, anchors: Anchors, place: int, image: np.ndarray) -> Anchors:
         """`Anchors` with another image at a place, under the condition of the one before it.
 
         Args:
@@ -116,7 +129,7 @@ class Explorer:
         pixels[place] = image
         return self._encoded(pixels, anchors.conditions)
 
-    def point(self, anchors, phi, phi_prime):
+    def point(self, anchors: Anchors, phi: float, phi_prime: float) -> tf.Tensor:
         """The latent at two angles of the manifold of equation 19.
 
         Args:
@@ -128,7 +141,7 @@ class Explorer:
         """
         return latents.manifold(anchors.latents, [phi], [phi_prime])[0, 0]
 
-    def decoded(self, z, condition=None):
+    def decoded(self, z: tf.Tensor, condition: ArrayLike | None = None) -> Shown:
         """The images of latents.
 
         Args:
@@ -142,7 +155,15 @@ class Explorer:
         with self._turn:
             return self._shown(self._model.decode(z, conditions), conditions)
 
-    def resampled(self, z, num_kept, num_draws, seed=None, temperature=1.0, condition=None):
+    def resampled(
+        self,
+        z: tf.Tensor,
+        num_kept: int,
+        num_draws: int,
+        seed: Seed | None = None,
+        temperature: float = 1.0,
+        condition: ArrayLike | None = None,
+    ) -> Shown:
         """The images of a latent, as `latents.resample` draws its finer scales anew.
 
         Args:

@@ -1,9 +1,10 @@
 """One and the same image model at another image size."""
 
 from tfp_realnvp.flow_model import FlowModel
+from tfp_realnvp.hints import Shape
 
 
-def for_event_shape(model, event_shape):
+def for_event_shape(model: FlowModel, event_shape: Shape) -> FlowModel:
     """A model of images of another size, with the same weights.
 
     A `RealNVP` of images is convolutional: nothing in it depends on height and width.

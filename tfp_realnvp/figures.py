@@ -1,12 +1,15 @@
 """The paper's figures: what is drawn, as images in rows and columns."""
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
 
 from tfp_realnvp import latents
 from tfp_realnvp.extrapolation import for_event_shape
+from tfp_realnvp.flow_model import FlowModel
+from tfp_realnvp.hints import ArrayLike, TensorLike
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,16 +29,24 @@ class Figure:
     conditional_input: np.ndarray | None = None
 
 
-def samples(model, rows, columns, temperature=1.0, seed=0, conditional_input=None, batch_size=64):
+def samples(
+    model: FlowModel,
+    rows: int,
+    columns: int,
+    temperature: ArrayLike = 1.0,
+    seed: int = 0,
+    conditional_input: TensorLike | None = None,
+    batch_size: int = 64,
+) -> Figure:
     """Samples, of the conditions of one row in each.
 
     Args:
-      model: `FlowModel` of images, here and below.
+      model: `FlowModel` of images.
       rows, columns: Python `int`s.
       temperature: Python `float`, or one for each row, which then show the same latents.
       seed: Python `int`.
       conditional_input: Array of shape `[columns, size]`, for a conditional model.
-      batch_size: Python `int`, images that are decoded at a time, here and below.
+      batch_size: Python `int`, images that are decoded at a time.
 
     Returns:
       `Figure`.
@@ -54,12 +65,16 @@ def samples(model, rows, columns, temperature=1.0, seed=0, conditional_input=Non
     return Figure(np.stack(images))
 
 
-def reconstructions(model, images, conditional_input=None, batch_size=64):
+def reconstructions(
+    model: FlowModel, images: np.ndarray, conditional_input: TensorLike | None = None, batch_size: int = 64
+) -> Figure:
     """Images, and below each the one that its latent gives.
 
     Args:
-      images: Integer array of shape `[n, height, width, channels]`, here and below.
+      model: `FlowModel` of images.
+      images: Integer array of shape `[n, height, width, channels]`.
       conditional_input: Array of shape `[n, size]`, for a conditional model.
+      batch_size: Python `int`, images that are encoded or decoded at a time.
 
     Returns:
       `Figure` of two rows.
@@ -68,15 +83,23 @@ def reconstructions(model, images, conditional_input=None, batch_size=64):
     return Figure(np.stack([images, model.decode(z, conditional_input, batch_size)]))
 
 
-def manifold(model, images, conditional_input=None, num_angles=8, batch_size=64):
+def manifold(
+    model: FlowModel,
+    images: np.ndarray,
+    conditional_input: np.ndarray | None = None,
+    num_angles: int = 8,
+    batch_size: int = 64,
+) -> Figure:
     """The manifold of four images (equation 19), or of eight as an animation.
 
     Args:
-      images: Four or eight images.
+      model: `FlowModel` of images.
+      images: Integer array of four or eight images, `[n, height, width, channels]`.
       conditional_input: Array of shape `[n, size]`, for a conditional model; all latents are
         decoded under the first condition.
       num_angles: Python `int`, rows and columns; the frames of an animation are 5 times as
         many.
+      batch_size: Python `int`, images that are decoded at a time.
 
     Returns:
       `Figure` of `num_angles` rows and columns; for eight images with an axis of frames.
@@ -100,13 +123,23 @@ def manifold(model, images, conditional_input=None, num_angles=8, batch_size=64)
     return _decoded(model, z, _first(conditional_input), batch_size)
 
 
-def coarsest_scales(model, images, num_scales, conditional_input=None, noise_seed=None, batch_size=64):
+def coarsest_scales(
+    model: FlowModel,
+    images: np.ndarray,
+    num_scales: int,
+    conditional_input: TensorLike | None = None,
+    noise_seed: int | None = None,
+    batch_size: int = 64,
+) -> Figure:
     """What of images stays with the latents of fewer and fewer scales, the coarsest ones.
 
     Args:
+      model: `FlowModel` of images.
+      images: Integer array of shape `[n, height, width, channels]`.
       num_scales: Python `int`, as of the `RealNVP`.
       conditional_input: Array of shape `[n, size]`, for a conditional model.
       noise_seed: Python `int`, to give the finer scales noise; by default they are zero.
+      batch_size: Python `int`, images that are encoded or decoded at a time.
 
     Returns:
       `Figure`: a row an image, first the image itself, then with all scales, without the
@@ -126,13 +159,22 @@ def coarsest_scales(model, images, num_scales, conditional_input=None, noise_see
     return Figure(np.stack(columns, axis=1))
 
 
-def larger_samples(model, factor, rows, columns, temperature=1.0, seed=0, conditional_input=None):
+def larger_samples(
+    model: FlowModel,
+    factor: int,
+    rows: int,
+    columns: int,
+    temperature: ArrayLike = 1.0,
+    seed: int = 0,
+    conditional_input: TensorLike | None = None,
+) -> Figure:
     """Samples larger than the images that the model was trained on.
 
     Args:
+      model: `FlowModel` of an `image_distribution` of a `RealNVP`.
       factor: Python `int`, by which they are higher and wider.
       rows, columns: Python `int`s.
-      temperature: Python `float`.
+      temperature: Python `float`, or one for each row, as of `samples`.
       seed: Python `int`.
       conditional_input: Array of shape `[columns, size]`, for a conditional model.
 
@@ -147,14 +189,22 @@ def larger_samples(model, factor, rows, columns, temperature=1.0, seed=0, condit
     return samples(larger, rows, columns, temperature, seed, conditional_input, batch_size=8)
 
 
-def mosaic(model, images, columns, conditional_input=None, batch_size=64):
+def mosaic(
+    model: FlowModel,
+    images: np.ndarray,
+    columns: int,
+    conditional_input: np.ndarray | None = None,
+    batch_size: int = 64,
+) -> Figure:
     """One large image, of the latents of images side by side.
 
     Args:
-      images: As many as make whole rows.
+      model: `FlowModel` of an `image_distribution` of a `RealNVP`.
+      images: Integer array of shape `[n, height, width, channels]`, as many as make whole rows.
       columns: Python `int`, images in a row.
       conditional_input: Array of shape `[n, size]`, for a conditional model; the mosaic is
         decoded under the first condition.
+      batch_size: Python `int`, images that are encoded at a time.
 
     Returns:
       `Figure` of a single image.
@@ -167,12 +217,21 @@ def mosaic(model, images, columns, conditional_input=None, batch_size=64):
     return Figure(larger.decode(z, _first(conditional_input)).numpy()[None])
 
 
-def changed_conditions(model, images, conditional_input, new_conditions, batch_size=64):
+def changed_conditions(
+    model: FlowModel,
+    images: np.ndarray,
+    conditional_input: TensorLike,
+    new_conditions: np.ndarray,
+    batch_size: int = 64,
+) -> Figure:
     """Images under other conditions: latents under the true one, decoded under another.
 
     Args:
+      model: `FlowModel` of images under conditions.
+      images: Integer array of shape `[n, height, width, channels]`.
       conditional_input: Array of shape `[n, size]`.
       new_conditions: Array of shape `[n, m, size]`, `m` other conditions for each image.
+      batch_size: Python `int`, images that are encoded or decoded at a time.
 
     Returns:
       `Figure`: a row an image, first the image itself, then under each new condition.
@@ -187,35 +246,55 @@ def changed_conditions(model, images, conditional_input, new_conditions, batch_s
     return Figure(np.concatenate([np.asarray(images)[:, None], changed], axis=1), tf.constant(z), conditions)
 
 
-def interpolations(model, images, num_steps, conditional_input=None, batch_size=64):
+def interpolations(
+    model: FlowModel,
+    images: np.ndarray,
+    num_steps: int,
+    conditional_input: np.ndarray | None = None,
+    batch_size: int = 64,
+) -> Figure:
     """From one image to another through their latents.
 
     Args:
-      images: An even number of images: those of the first half become those of the second,
-        a row each.
+      model: `FlowModel` of images.
+      images: Integer array of shape `[n, height, width, channels]`, `n` even: those of the first
+        half become those of the second, a row each.
       num_steps: Python `int`, images in a row.
       conditional_input: Array of shape `[n, size]`, for a conditional model; all latents are
         decoded under the first condition.
+      batch_size: Python `int`, images that are encoded or decoded at a time.
 
     Returns:
       `Figure`.
     """
-    z = latents.interpolation(*tf.split(model.encode(images, conditional_input, batch_size), 2), num_steps)
+    first, second = tf.split(model.encode(images, conditional_input, batch_size), 2)
+    z = latents.interpolation(first, second, num_steps)
     return _decoded(model, tf.transpose(z, [1, 0, 2, 3, 4]), _first(conditional_input), batch_size)
 
 
 def arithmetic(
-    model, images, with_it, without_it, factors=(-2, -1, 0, 1, 2), conditional_input=None, batch_size=64
-):
+    model: FlowModel,
+    images: np.ndarray,
+    with_it: np.ndarray,
+    without_it: np.ndarray,
+    factors: Iterable[float] = (-2, -1, 0, 1, 2),
+    conditional_input: TensorLike | None = None,
+    batch_size: int = 64,
+) -> Figure:
     """Images moved along the direction from the latents of some images to those of others.
 
+    ```none
+    z(factor) = encode(image) + factor (mean(encode(with_it)) - mean(encode(without_it)))
+    ```
+
     Args:
-      images: A row for each.
-      with_it, without_it: Images that have a property and such that do not have it; the
-        direction is the difference of the means of their latents.
+      model: `FlowModel` of images.
+      images: Integer array of shape `[n, height, width, channels]`, a row for each.
+      with_it, without_it: Such arrays, of images that have a property and of others.
       factors: Numbers, how far to go, a column each.
       conditional_input: Array of shape `[size]`, for a conditional model: the same condition
         for all images.
+      batch_size: Python `int`, images that are encoded or decoded at a time.
 
     Returns:
       `Figure`.

@@ -1,9 +1,13 @@
 """What variables a model has, so that it refuses the weights of another."""
 
 import re
+from collections.abc import Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
+
+from tfp_realnvp.hints import ArrayLike
 
 
 class Fingerprint(tf.train.experimental.PythonState):
@@ -17,23 +21,23 @@ class Fingerprint(tf.train.experimental.PythonState):
       layers: List of Keras layers; its variables are those at the moment of asking.
     """
 
-    def __init__(self, layers):
+    def __init__(self, layers: Sequence[keras.layers.Layer]) -> None:
         self._layers = layers
 
     def _lines(self):
         return [f"{_name(v)} {tuple(v.shape)}" for layer in self._layers for v in layer.variables]
 
-    def serialize(self):
+    def serialize(self) -> str:
         return "\n".join(self._lines())
 
-    def deserialize(self, string_value):
+    def deserialize(self, string_value: str | bytes) -> None:
         """Compares with what was saved.
 
         Raises:
           ValueError: if it was saved for other variables.
         """
-        saved = string_value.decode() if isinstance(string_value, bytes) else string_value
-        saved, own = saved.splitlines(), self._lines()
+        text = string_value.decode() if isinstance(string_value, bytes) else string_value
+        saved, own = text.splitlines(), self._lines()
         if saved == own:
             return
         same = [s == o for s, o in zip(saved, own, strict=False)]
@@ -44,11 +48,11 @@ class Fingerprint(tf.train.experimental.PythonState):
             f"{(saved[i:] or ['none'])[0]}, here is {(own[i:] or ['none'])[0]}."
         )
 
-    def to_array(self):
+    def to_array(self) -> np.ndarray:
         """As a `uint8` array, for files that hold arrays."""
         return np.frombuffer(self.serialize().encode(), np.uint8)
 
-    def check(self, array):
+    def check(self, array: ArrayLike) -> None:
         """As `deserialize`, of what `to_array` gave."""
         self.deserialize(np.asarray(array, np.uint8).tobytes())
 

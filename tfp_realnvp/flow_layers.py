@@ -1,6 +1,11 @@
 """The Keras layers of a distribution, which a `keras.Model` of it holds."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
 
 from tfp_realnvp.bijectors import AffineCoupling
 from tfp_realnvp.bijectors.bijector import Bijector
@@ -8,7 +13,7 @@ from tfp_realnvp.bijectors.call_arguments import takes_condition
 from tfp_realnvp.bijectors.tracked_variables import tf_variable
 
 
-def built_layers(distribution):
+def built_layers(distribution: tfp.distributions.Distribution) -> list[keras.layers.Layer]:
     """The Keras layers in a distribution, and one for the variables outside of them.
 
     Args:
@@ -39,7 +44,7 @@ def built_layers(distribution):
 class OtherVariables(keras.layers.Layer):
     """Makes Keras see `tf.Variable`s that belong to no Keras layer."""
 
-    def __init__(self, variables, **kwargs):
+    def __init__(self, variables: Iterable[tf.Variable], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.adopted = [keras.Variable(v, trainable=v.trainable, name=_plain_name(v)) for v in variables]
         self.built = True

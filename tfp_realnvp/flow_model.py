@@ -1,8 +1,12 @@
 """A Keras model around a distribution: fit, evaluate, sample, save."""
 
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from tfp_realnvp.arguments import check_bool, check_integer, check_number, check_training
 from tfp_realnvp.bijectors import bijector_kwargs
@@ -11,6 +15,7 @@ from tfp_realnvp.bijectors.layer_variables import LayerVariables
 from tfp_realnvp.events import check_has_batch, condition_shapes, of_shape
 from tfp_realnvp.fingerprint import Fingerprint
 from tfp_realnvp.flow_layers import built_layers
+from tfp_realnvp.hints import Path, Seed, TensorLike
 from tfp_realnvp.images import add_noise, bits_per_dim, stateless_seed
 from tfp_realnvp.in_batches import in_batches
 from tfp_realnvp.keras_inputs import inputs, keeps_weights
@@ -37,8 +42,12 @@ class FlowModel(keras.Model):
     the dtype of the distribution, as Keras's layers take them.
 
     `predict` gives the log-density of each event in nats; `predict((x, condition))` under
-    conditions. The loss is the mean negative
-    log-density, plus the L2 term; `bits_per_dim` is without that term.
+    conditions. The loss is the mean negative log-density, plus the L2 term; the metric
+    `bits_per_dim` is without that term.
+
+    Attributes:
+      distribution, l2, seed: As they were given.
+      flow_layers: List of Keras layers that hold all variables of the distribution.
 
     #### Examples
 
@@ -53,7 +62,16 @@ class FlowModel(keras.Model):
     TensorShape([3, 4, 4, 1])
     """
 
-    def __init__(self, distribution, l2=5e-5, seed=None, name="flow_model", **kwargs):
+    optimizer: keras.optimizers.Optimizer
+
+    def __init__(
+        self,
+        distribution: tfp.distributions.Distribution,
+        l2: float = 5e-5,
+        seed: int | None = None,
+        name: str = "flow_model",
+        **kwargs: Any,
+    ) -> None:
         """Creates the model.
 
         Args:
@@ -105,25 +123,34 @@ class FlowModel(keras.Model):
         else:
             self.build(events)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         """Does nothing: the constructor has built the networks."""
 
     def compile(
         self,
-        optimizer="adam",
-        loss=None,
-        *args,
-        auto_scale_loss=True,
-        skip_non_finite=False,
-        **kwargs,
-    ):
-        """As `keras.Model.compile`; the loss is the mean negative log-density by default.
+        optimizer: str | keras.optimizers.Optimizer = "adam",
+        loss: Any = None,
+        *args: Any,
+        auto_scale_loss: bool = True,
+        skip_non_finite: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """As `keras.Model.compile`, with an optimizer and a loss by default.
 
-        Networks that compute in float16 have their loss scaled (`auto_scale_loss`).
+        Args:
+          optimizer: Optimizer of Keras, or its name.
+          loss: Loss of Keras, given as `y_pred` the log-density of events in nats; by default
+            the mean negative one.
+          *args, **kwargs: As of `keras.Model.compile`.
+          auto_scale_loss: Python `bool`, whether the loss is scaled where networks compute in
+            float16.
+          skip_non_finite: Python `bool`, whether a batch whose loss or gradient is not finite
+            leaves weights, moments, moving statistics and metrics as they are.
+            `optimizer.skipped` counts such batches; `callbacks.StopAtNonFinite` ends training
+            after some in a row.
 
-        With `skip_non_finite` a batch whose loss or gradient is not finite leaves weights,
-        moments, moving statistics and metrics as they are. `optimizer.skipped` counts such
-        batches; `callbacks.StopAtNonFinite` ends training after some in a row.
+        Raises:
+          TypeError: if `auto_scale_loss` or `skip_non_finite` is no Python `bool`.
         """
         check_bool(auto_scale_loss, "auto_scale_loss")
         check_bool(skip_non_finite, "skip_non_finite")
@@ -139,7 +166,7 @@ class FlowModel(keras.Model):
             self.optimizer.build(self.trainable_variables)  # Inside `fit` every step would be traced twice.
 
     @classmethod
-    def from_pretrained(cls, name):
+    def from_pretrained(cls, name: str) -> "FlowModel":
         """A trained model that comes with the package; nothing is downloaded.
 
         It is compiled with the defaults, for `evaluate`; compile it anew to train it on.
@@ -166,28 +193,65 @@ class FlowModel(keras.Model):
         model.compile()
         return model
 
-    fit = keeps_weights(keras.Model.fit)
-    evaluate = keeps_weights(keras.Model.evaluate)
+    fit = keeps_weights(
+        keras.Model.fit,
+        """As `keras.Model.fit`, of events as `x` and of conditions, if the flow takes them, as `y`.
 
-    def get_compile_config(self):
+        Args:
+          x: Array of events of shape `[n, *event_shape]`; or a `tf.data.Dataset`, generator or
+            `keras.utils.PyDataset` of batches of events, or of pairs of them and conditions.
+          y: Array of conditions of shape `[n, ...]`, classes one-hot, where `x` is an array.
+          **kwargs: As of `keras.Model.fit`: `epochs`, `batch_size`, `sample_weight` and so on.
+
+        Returns:
+          `keras.callbacks.History`, whose `history` has of each epoch the `loss` in nats and the
+          `bits_per_dim`.
+
+        Raises:
+          TypeError, ValueError: as `call`.
+        """,
+    )
+    evaluate = keeps_weights(
+        keras.Model.evaluate,
+        """As `keras.Model.evaluate`, of events and conditions as `fit` takes them.
+
+        Args:
+          x, y: As of `fit`.
+          **kwargs: As of `keras.Model.evaluate`.
+
+        Returns:
+          List of the `loss` in nats and the `bits_per_dim`, with `return_dict=True` a dictionary.
+
+        Raises:
+          TypeError, ValueError: as `call`.
+        """,
+    )
+
+    def get_compile_config(self) -> dict[str, Any] | None:
         config = super().get_compile_config()
         if config and isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             config["optimizer"] = keras.saving.serialize_keras_object(self.optimizer)
         return config
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(**keras.saving.deserialize_keras_object(config))
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Log-density of each event, in nats.
 
         Args:
           inputs: Events of shape `[batch, *event_shape]`, or a pair of events and
             conditions.
-          training: Python `bool` or None.
+          training: Python `bool` or None, whether integers get fresh noise and batch norms take
+            the statistics of the batch; None follows Keras's call context.
 
         Returns:
-          `Tensor` of shape `[batch]`.
+          `Tensor` of shape `[batch]`, of the distribution's dtype.
+
+        Raises:
+          TypeError: if events are no numbers, or `training` is no Python `bool`.
+          ValueError: if events or conditions are of another shape, or conditions are missing, or
+            given to a flow that takes none.
         """
         check_training(training)
         events, condition = inputs if isinstance(inputs, (tuple, list)) else (inputs, None)
@@ -216,7 +280,14 @@ class FlowModel(keras.Model):
 
         return tf.function(apply, reduce_retracing=True, autograph=False)  # Errors are as they are raised.
 
-    def sample(self, n, seed=None, temperature=1.0, conditional_input=None, batch_size=None):
+    def sample(
+        self,
+        n: int | Sequence[int] | np.ndarray,
+        seed: Seed | None = None,
+        temperature: float = 1.0,
+        conditional_input: TensorLike | None = None,
+        batch_size: int | None = None,
+    ) -> tf.Tensor:
         """Draws events.
 
         Args:
@@ -247,7 +318,9 @@ class FlowModel(keras.Model):
             z = mean + temperature * (z - mean)
         return self.decode(z, conditional_input, batch_size)
 
-    def encode(self, events, conditional_input=None, batch_size=None):
+    def encode(
+        self, events: TensorLike, conditional_input: TensorLike | None = None, batch_size: int | None = None
+    ) -> tf.Tensor:
         """Latents of events: the paper's f.
 
         Args:
@@ -258,11 +331,18 @@ class FlowModel(keras.Model):
 
         Returns:
           `Tensor` of latents, of the shape of the base distribution's events.
+
+        Raises:
+          TypeError: if events are no numbers.
+          ValueError: if events or conditions are of another shape, or conditions are missing, or
+            given to a flow that takes none, or `batch_size` is less than 1.
         """
         events, ndims = self._continuous(events), self.distribution.event_shape.rank
         return self._in_batches(self._inverse, events, ndims, conditional_input, batch_size)
 
-    def decode(self, latents, conditional_input=None, batch_size=None):
+    def decode(
+        self, latents: TensorLike, conditional_input: TensorLike | None = None, batch_size: int | None = None
+    ) -> tf.Tensor:
         """Events of latents: the paper's g, the inverse of `encode`.
 
         Args:
@@ -271,7 +351,10 @@ class FlowModel(keras.Model):
           batch_size: Python `int`, latents that are decoded at a time; all by default.
 
         Returns:
-          `Tensor` of events.
+          `Tensor` of events, in the distribution's dtype; pixel values as `sample` gives them.
+
+        Raises:
+          TypeError, ValueError: as `encode`.
         """
         shape = self.distribution.distribution.event_shape
         latents = of_shape(latents, shape, "latents")
@@ -288,7 +371,13 @@ class FlowModel(keras.Model):
                 condition = tf.broadcast_to(condition, [*value.shape[:-event_ndims], *shape])
         return in_batches(method, value, condition, batch_size)
 
-    def recalibrate(self, x, condition=None, batch_size=32, steps=None):
+    def recalibrate(
+        self,
+        x: TensorLike | tf.data.Dataset,
+        condition: TensorLike | None = None,
+        batch_size: int = 32,
+        steps: int | None = None,
+    ) -> None:
         """Sets the moving statistics of all batch norms to those of a data set.
 
         The moving statistics of training are of its last batches only, and lag behind the
@@ -302,8 +391,10 @@ class FlowModel(keras.Model):
           steps: Python `int`, number of batches, or None for all.
 
         Raises:
+          TypeError: if `batch_size` or `steps` is no integer.
           ValueError: if there is no batch norm or no batch, `x` is endless and `steps`
-            None, or a statistic is not finite; statistics are then as before.
+            None, or a statistic is not finite; statistics are then as before. Or if there is a
+            `condition` beside a data set.
         """
         if steps is not None:
             check_integer(steps, "steps", least=1)
@@ -320,7 +411,8 @@ class FlowModel(keras.Model):
         recalibrate(self.distribution, lambda batch: self(batch, training=True), sized)
 
     @property
-    def losses(self):
+    def losses(self) -> list[tf.Tensor]:
+        """The L2 term, `l2` times the sum of squares of weight scales, and what layers add."""
         losses = super().losses
         scales = [
             v for x in self._coupling_networks for v in x.trainable_variables if v.name in WEIGHT_SCALES
@@ -339,55 +431,74 @@ class FlowModel(keras.Model):
             data_batch = inputs(tf.nest.map_structure(lambda value: local(value)[0], parts))
         super()._maybe_symbolic_build(data_batch=data_batch)
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """A step of `fit` on a batch, as Keras hands it on; returns metrics by name."""
         with stays_where_skipped(self):
             logs = super().train_step(inputs(data))
         return reducible(self.get_metrics_result() if isinstance(self.optimizer, SkipNonFinite) else logs)
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """A step of `evaluate` on a batch, as Keras hands it on; returns metrics by name."""
         return reducible(super().test_step(inputs(data)))
 
-    def predict_step(self, data):
+    def predict_step(self, data: Any) -> tf.Tensor:
+        """A step of `predict` on a batch, as Keras hands it on; returns log-densities in nats."""
         return super().predict_step(inputs(data))
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> tf.Tensor:
         # The events are their own targets; Keras wants one to be there.
         return super().compute_loss(x, y_pred, y_pred, sample_weight, training)
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         bits = bits_per_dim(y_pred, self.distribution.event_shape)
         self._bits_per_dim.update_state(bits, sample_weight)
         return super().compute_metrics(x, y_pred, y_pred, sample_weight)
 
-    def save(self, filepath, overwrite=True, **kwargs):
-        """As `keras.Model.save`; what is at `filepath` stays until all of the new file is written."""
+    def save(self, filepath: Path, overwrite: bool = True, **kwargs: Any) -> None:
+        """As `keras.Model.save`; what is at `filepath` stays until all of the new file is written.
+
+        Raises:
+          TypeError: if a part of the distribution cannot be described in a `.keras` file; it is
+            named.
+        """
         if not str(filepath).endswith(".keras") or "://" in str(filepath) or not overwrite:
             return super().save(filepath, overwrite, **kwargs)
         with whole_file(filepath) as partial:
             super().save(partial, **kwargs)
 
-    def save_weights(self, filepath, overwrite=True, **kwargs):
+    def save_weights(self, filepath: Path, overwrite: bool = True, **kwargs: Any) -> None:
         """As `keras.Model.save_weights`; what is at `filepath` stays until the new file is written."""
         if not str(filepath).endswith(".weights.h5") or "://" in str(filepath) or not overwrite:
             return super().save_weights(filepath, overwrite, **kwargs)
         with whole_file(filepath) as partial:
             super().save_weights(partial, **kwargs)
 
-    def load_weights(self, filepath, skip_mismatch=False, **kwargs):
-        """As `keras.Model.load_weights`; after an error all variables are as they were."""
+    def load_weights(self, filepath: Path, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """As `keras.Model.load_weights`; after an error all variables are as they were.
+
+        Raises:
+          ValueError: if the weights are those of another model.
+        """
         with put_back(self.variables):
             super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: MutableMapping[str, Any]) -> None:
         store["fingerprint"] = self._fingerprint.to_array()
         store["noise"] = self._noise.state  # Keras saves no state of random numbers.
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Mapping[str, Any]) -> None:
         if "fingerprint" in store.keys():
             self._fingerprint.check(store["fingerprint"])
             self._noise.state.assign(store["noise"])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "distribution": serialize(self.distribution),
             "l2": self.l2,
@@ -398,7 +509,9 @@ class FlowModel(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> "FlowModel":
         config = dict(config)
         frozen = config.pop("frozen_layers", [])
         model = cls(**{**config, "distribution": deserialize(config["distribution"])})
@@ -409,6 +522,6 @@ class FlowModel(keras.Model):
 
 
 @register
-def negative_log_density(y_true, y_pred):
+def negative_log_density(y_true: Any, y_pred: tf.Tensor) -> tf.Tensor:
     """The loss of an event, given its log-density as `y_pred`."""
     return -y_pred

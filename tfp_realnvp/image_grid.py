@@ -1,13 +1,16 @@
 """Images side by side, as PNG files and animations."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
+from tfp_realnvp.hints import ArrayLike, Path
 from tfp_realnvp.images import quantize
 
 SMALLEST_WIDTH = 640
 
 
-def image_grid(images, num_levels=256):
+def image_grid(images: ArrayLike, num_levels: int = 256) -> np.ndarray:
     """Lays images out in rows and columns.
 
     Args:
@@ -26,14 +29,22 @@ def image_grid(images, num_levels=256):
     return np.broadcast_to(grid, (*grid.shape[:2], 3)).copy()
 
 
-def save_image_grid(path, images, num_levels=256):
-    """Writes `image_grid` to a PNG file, enlarged by a whole factor where it is small."""
+def save_image_grid(path: Path, images: ArrayLike, num_levels: int = 256) -> None:
+    """Writes `image_grid` to a PNG file, enlarged by a whole factor where it is small.
+
+    Args:
+      path: Name of the file.
+      images: As `image_grid` takes them.
+      num_levels: Python `int`, number of values a pixel takes.
+    """
     import matplotlib.image  # Only pictures need it.
 
     matplotlib.image.imsave(path, _picture(images, num_levels))
 
 
-def save_animation(path, frames, num_levels=256, milliseconds=100):
+def save_animation(
+    path: Path, frames: Iterable[ArrayLike], num_levels: int = 256, milliseconds: int = 100
+) -> None:
     """Writes one `image_grid` after the other to a GIF file that plays for ever.
 
     Args:

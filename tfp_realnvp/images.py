@@ -2,6 +2,7 @@
 
 import math
 import numbers
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -9,16 +10,23 @@ import tensorflow_probability as tfp
 
 from tfp_realnvp.arguments import check_bool, check_integer, float_dtype, known_shape
 from tfp_realnvp.bijectors import Chain
+from tfp_realnvp.hints import ArrayLike, DTypeLike, Seed, Shape, TensorLike
 
 tfb, tfd = tfp.bijectors, tfp.distributions
+
+LogProb = TypeVar("LogProb", float, np.floating, np.ndarray, tf.Tensor)
 
 MARGIN = 0.05
 """The share of the logit's range that is left free at either end (section 4.1)."""
 
 
 def image_distribution(
-    flow, num_levels=256, event_shape=None, validate_args=False, name="image_distribution"
-):
+    flow: tfp.bijectors.Bijector,
+    num_levels: int = 256,
+    event_shape: Shape | None = None,
+    validate_args: bool = False,
+    name: str = "image_distribution",
+) -> tfp.distributions.TransformedDistribution:
     """The distribution of dequantised pixel values under a flow.
 
     ```none
@@ -75,7 +83,7 @@ def image_distribution(
     )
 
 
-def bits_per_dim(log_prob, event_shape):
+def bits_per_dim(log_prob: LogProb, event_shape: Shape) -> LogProb:
     """Bits per dimension, `-log_prob / (D ln 2)`.
 
     Args:
@@ -85,7 +93,7 @@ def bits_per_dim(log_prob, event_shape):
       event_shape: Shape of an event, of `D` elements.
 
     Returns:
-      Bits, of the shape of `log_prob`.
+      Bits, of the type, shape and dtype of `log_prob`.
 
     Raises:
       TypeError: if `log_prob` is no number, array or `Tensor`.
@@ -102,8 +110,15 @@ def bits_per_dim(log_prob, event_shape):
     return -log_prob / (math.prod(known_shape(event_shape)) * math.log(2.0))
 
 
-def dequantize(images, seed=None, dtype=tf.float32):
+def dequantize(images: TensorLike, seed: Seed | None = None, dtype: DTypeLike = tf.float32) -> tf.Tensor:
     """Adds uniform noise from `[0, 1)` to integer pixel values.
+
+    ```none
+    result = images + u,   u ~ Uniform[0, 1)
+    ```
+
+    The mean log-density of the result is a lower bound of the log-probability of the integers; at
+    the integers themselves a density could be infinite.
 
     Args:
       images: Integer `Tensor` or array of any shape.
@@ -120,6 +135,9 @@ def dequantize(images, seed=None, dtype=tf.float32):
 
     >>> int(dequantize([[255]], seed=1)[0, 0])
     255
+
+    #### References
+    Theis et al. (2016), A note on the evaluation of generative models, section 3.1.
     """
     images = tf.convert_to_tensor(images)
     dtype = float_dtype(dtype) or tf.float32
@@ -127,7 +145,7 @@ def dequantize(images, seed=None, dtype=tf.float32):
     return add_noise(images, noise)
 
 
-def add_noise(images, noise):
+def add_noise(images: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
     """`images + noise`, of the dtype of `noise`, for integer images and noise in `[0, 1)`."""
     if not images.dtype.is_integer:
         raise TypeError(f"`images` must be integers to be dequantised; got dtype {images.dtype.name}.")
@@ -136,7 +154,7 @@ def add_noise(images, noise):
     return tf.where(noisy < images + 1, noisy, images)  # Where the sum was rounded up.
 
 
-def quantize(images, num_levels=256):
+def quantize(images: ArrayLike, num_levels: int = 256) -> np.ndarray:
     """Pixel values as they are shown: within the levels, and rounded down to integers.
 
     This undoes `dequantize`.
@@ -155,12 +173,21 @@ def quantize(images, num_levels=256):
     return levels.astype(np.uint8 if num_levels <= 256 else np.int32)
 
 
-def flow_of(distribution):
-    """The flow that an `image_distribution` was made of."""
+def flow_of(
+    distribution: tfp.distributions.TransformedDistribution,
+) -> tfp.bijectors.Bijector:
+    """The flow that an `image_distribution` was made of.
+
+    Args:
+      distribution: As `image_distribution` gives it.
+
+    Returns:
+      `tfb.Bijector`.
+    """
     return distribution.bijector.bijectors[-1]
 
 
-def stateless_seed(seed):
+def stateless_seed(seed: Seed | None) -> tf.Tensor:
     """A seed of shape `[2]`: of a Python `int` always the same, of None always another."""
     if isinstance(seed, numbers.Integral) and not isinstance(seed, bool):
         seed = (0, int(seed))

@@ -1,9 +1,16 @@
 """A function of many events, some at a time."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 
-def in_batches(function, value, condition, batch_size):
+def in_batches(
+    function: Callable[[tf.Tensor, tf.Tensor | None], tf.Tensor],
+    value: tf.Tensor,
+    condition: tf.Tensor | None,
+    batch_size: int | None,
+) -> tf.Tensor:
     """`function(value, condition)`, `batch_size` rows at a time.
 
     Args:

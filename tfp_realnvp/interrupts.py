@@ -13,14 +13,14 @@ class Interrupts(contextlib.AbstractContextManager):
 
     SIGNALS = signal.SIGINT, signal.SIGTERM
 
-    def __init__(self):
-        self.received = None
+    def __init__(self) -> None:
+        self.received: signal.Signals | None = None
 
-    def __enter__(self):
+    def __enter__(self) -> "Interrupts":
         self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

@@ -2,9 +2,12 @@
 
 import json
 import pathlib
+from typing import Any
+
+from tfp_realnvp.hints import Path
 
 
-def read_json_object(path):
+def read_json_object(path: Path) -> dict[str, Any]:
     """Reads a JSON file that holds an object.
 
     Args:

@@ -2,22 +2,25 @@
 
 import functools
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 
 
-def inputs(data):
+def inputs(data: Any) -> tuple[Any, None, Any]:
     """Keras's `(x, condition)` with optional weights, as the one input of `call`."""
     x, condition, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     without = condition is None or 0 in tuple(condition.shape)[-1:]
     return (x if without else (x, condition)), None, sample_weight
 
 
-def keeps_weights(method):
+def keeps_weights(method: Callable[..., Any], documentation: str) -> Callable[..., Any]:
     """`fit` or `evaluate` of Keras, but with the sample weights of arrays that have no conditions.
 
     Keras drops the weights of arrays without targets: here these have some, if empty ones.
+    `documentation` is what `help` shows, which finds none of Keras's behind a wrapper.
     """
     signature = inspect.signature(method)
 
@@ -31,6 +34,7 @@ def keeps_weights(method):
             arguments["validation_data"] = (validation[0], _targets(*validation), validation[2])
         return method(*given.args, **given.kwargs)
 
+    with_targets.__doc__ = documentation
     return with_targets
 
 

@@ -7,12 +7,14 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_realnvp.bijectors import Squeeze
+from tfp_realnvp.flow_model import FlowModel
+from tfp_realnvp.hints import ArrayLike, Seed, TensorLike
 from tfp_realnvp.images import stateless_seed
 
 tfb = tfp.bijectors
 
 
-def manifold(latents, *angles):
+def manifold(latents: TensorLike, *angles: ArrayLike) -> tf.Tensor:
     """Combinations of latents on a sphere, which have the norm of Gaussian noise as they have.
 
     For four latents and two angles, equation 19,
@@ -51,8 +53,12 @@ def manifold(latents, *angles):
     return tf.tensordot(weights, latents, 1)
 
 
-def interpolation(first, second, num_steps):
+def interpolation(first: TensorLike, second: TensorLike, num_steps: int) -> tf.Tensor:
     """From one latent to another in steps of the same angle.
+
+    ```none
+    z = cos(a) first + sin(a) second,   a from 0 to pi / 2
+    ```
 
     Args:
       first, second: `Tensor`s of latents, of the same shape.
@@ -64,7 +70,7 @@ def interpolation(first, second, num_steps):
     return manifold(tf.stack([first, second]), np.linspace(0, np.pi / 2, num_steps))
 
 
-def scales(event_shape, num_scales):
+def scales(event_shape: tuple[int, int, int], num_scales: int) -> np.ndarray:
     """The scale at which each element of a latent is factored out.
 
     Args:
@@ -87,7 +93,9 @@ def scales(event_shape, num_scales):
     return Squeeze("ordered").inverse(squeezed).numpy()
 
 
-def keep_coarsest(latents, num_kept, num_scales, noise=None):
+def keep_coarsest(
+    latents: TensorLike, num_kept: int, num_scales: int, noise: TensorLike | None = None
+) -> tf.Tensor:
     """Latents with only their coarsest scales, which is what a compressed image would keep.
 
     Args:
@@ -114,7 +122,14 @@ def keep_coarsest(latents, num_kept, num_scales, noise=None):
     return tf.where(stays, latents, tf.zeros_like(latents) if noise is None else noise)
 
 
-def resample(latents, num_kept, num_scales, num_draws, seed=None, temperature=1.0):
+def resample(
+    latents: TensorLike,
+    num_kept: int,
+    num_scales: int,
+    num_draws: int,
+    seed: Seed | None = None,
+    temperature: float = 1.0,
+) -> tf.Tensor:
     """A latent with its coarsest scales as they are, and the finer ones drawn anew.
 
     Args:
@@ -138,7 +153,7 @@ def resample(latents, num_kept, num_scales, num_draws, seed=None, temperature=1.
     return keep_coarsest(tf.broadcast_to(latents, shape), num_kept, num_scales, temperature * noise)
 
 
-def mosaic(latents, columns):
+def mosaic(latents: tf.Tensor, columns: int) -> tf.Tensor:
     """Latents side by side, as the latent of one large image.
 
     Args:
@@ -156,7 +171,9 @@ def mosaic(latents, columns):
     return tf.reshape(tf.transpose(rows, [0, 2, 1, 3, 4]), [n // columns * height, columns * width, channels])
 
 
-def round_trip_error(model, latents, conditional_input=None, batch_size=64):
+def round_trip_error(
+    model: FlowModel, latents: TensorLike, conditional_input: TensorLike | None = None, batch_size: int = 64
+) -> float:
     """How exactly latents come back from the images they give, `|encode(decode(z)) - z|`.
 
     Args:

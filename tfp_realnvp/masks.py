@@ -7,10 +7,15 @@ unchanged and is what its conditioner sees, False is transformed.
 import numpy as np
 
 from tfp_realnvp.arguments import check_bool, known_shape
+from tfp_realnvp.hints import Shape
 
 
-def checkerboard_mask(event_shape, invert=False):
+def checkerboard_mask(event_shape: Shape, invert: bool = False) -> np.ndarray:
     """True on the even squares: those whose spatial coordinates sum to even.
+
+    ```none
+    mask[i, j, c] = (i + j) % 2 == 0
+    ```
 
     The last axis holds channels and does not count, except for a vector, whose
     only axis is the one that alternates. Every channel has the same mask.
@@ -41,8 +46,12 @@ def checkerboard_mask(event_shape, invert=False):
     return np.broadcast_to(mask.reshape(mask.shape + (1,) * (len(shape) - len(spatial))), shape).copy()
 
 
-def channel_mask(event_shape, invert=False):
+def channel_mask(event_shape: Shape, invert: bool = False) -> np.ndarray:
     """True on the first half of the last axis.
+
+    ```none
+    mask[..., c] = c < channels // 2
+    ```
 
     With an odd number of channels the first half is the smaller one.
 

@@ -1,15 +1,27 @@
 """The multi-scale architecture of the paper's image flow (sections 3.6 and 4.1)."""
 
+from typing import Any
+
 import tensorflow_probability as tfp
 
 from tfp_realnvp.bijectors import Chain, FactorOut, Squeeze
+from tfp_realnvp.couplings import Couplings
+from tfp_realnvp.hints import Shape
 from tfp_realnvp.masks import channel_mask, checkerboard_mask
 from tfp_realnvp.networks.coupling_network import ChannelNetwork, CheckerboardNetwork
 
 tfb = tfp.bijectors
 
 
-def multi_scale(couplings, shape, scale, num_scales, filters, network, recompute):
+def multi_scale(
+    couplings: Couplings,
+    shape: Shape,
+    scale: int,
+    num_scales: int,
+    filters: int,
+    network: dict[str, Any],
+    recompute: bool,
+) -> list[tfp.bijectors.Bijector]:
     """Members of a scale of an image flow and all below it, from data to latents."""
     height, width, channels = shape
     network = {**network, "conditional_channels": couplings.condition and couplings.condition[-1]}
@@ -57,7 +69,7 @@ def multi_scale(couplings, shape, scale, num_scales, filters, network, recompute
     ]
 
 
-def default_num_scales(shape):
+def default_num_scales(shape: Shape) -> int:
     """Scales down to 4 x 4 pixels, or to where a side is odd."""
     height, width, _ = shape
     num_scales = 1
@@ -66,7 +78,7 @@ def default_num_scales(shape):
     return num_scales
 
 
-def check_num_scales(shape, num_scales):
+def check_num_scales(shape: Shape, num_scales: int) -> None:
     factor = 2 ** (num_scales - 1)
     height, width, _ = shape
     if height % factor or width % factor or min(height, width) // factor < 2:

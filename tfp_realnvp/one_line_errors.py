@@ -2,10 +2,11 @@
 
 import contextlib
 import sys
+from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def one_line_errors():
+def one_line_errors() -> Iterator[None]:
     """Within, an `OSError` or a `ValueError` ends the program with a line in place of a traceback."""
     try:
         yield

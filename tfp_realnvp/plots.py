@@ -1,10 +1,16 @@
 """Curves and histograms of bits per dimension."""
 
+from collections.abc import Mapping, Sequence
+
 import matplotlib.figure
 import numpy as np
 
+from tfp_realnvp.hints import Path
 
-def learning_curves(path, history, reference=None):
+
+def learning_curves(
+    path: Path, history: Mapping[str, Sequence[float]], reference: float | None = None
+) -> None:
     """Draws bits per dimension over epochs, in training and on validation images.
 
     Args:
@@ -24,7 +30,7 @@ def learning_curves(path, history, reference=None):
     figure.savefig(path)
 
 
-def histograms(path, bits):
+def histograms(path: Path, bits: Mapping[str, np.ndarray]) -> None:
     """Draws how bits per dimension of single images are distributed, a row for each set of images.
 
     Args:

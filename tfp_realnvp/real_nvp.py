@@ -1,6 +1,6 @@
 """Real NVP, assembled: the paper's image flow, and a flow over vectors."""
 
-import collections.abc
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfp_realnvp.arguments import check_bool, check_integer, check_number, float_dtype, known_shape
 from tfp_realnvp.bijectors import Chain
 from tfp_realnvp.couplings import Couplings
+from tfp_realnvp.hints import DTypeLike, Shape
 from tfp_realnvp.masks import channel_mask
 from tfp_realnvp.multi_scale import check_num_scales, default_num_scales, multi_scale
 from tfp_realnvp.networks.mlp import MLP
@@ -29,6 +30,9 @@ class RealNVP(Chain):
     A vector flow is a chain of couplings that keep the first and the second half of
     the dimensions in turn, each followed by a batch norm of what it changed.
 
+    Methods take the call arguments of `Chain`; a conditional flow needs a `conditional_input` of
+    shape `[..., *conditional_event_shape]`.
+
     #### Examples
 
     >>> import tensorflow as tf, tfp_realnvp as rnvp
@@ -46,27 +50,27 @@ class RealNVP(Chain):
 
     def __init__(
         self,
-        event_shape,
-        num_scales=None,
-        num_residual_blocks=None,
-        base_filters=None,
-        skip=True,
-        bottleneck=False,
-        use_batch_norm=True,
-        conditional_event_shape=None,
-        num_couplings=None,
-        hidden_units=None,
-        batch_norm_momentum=0.9,
-        use_running_average=False,
-        synchronized=False,
-        max_log_scale=None,
-        recompute=False,
-        layers=None,
-        dtype_policy=None,
-        dtype=None,
-        validate_args=False,
-        name="real_nvp",
-    ):
+        event_shape: Shape,
+        num_scales: int | None = None,
+        num_residual_blocks: int | None = None,
+        base_filters: int | None = None,
+        skip: bool = True,
+        bottleneck: bool = False,
+        use_batch_norm: bool = True,
+        conditional_event_shape: Shape | None = None,
+        num_couplings: int | None = None,
+        hidden_units: Sequence[int] | None = None,
+        batch_norm_momentum: float = 0.9,
+        use_running_average: bool = False,
+        synchronized: bool = False,
+        max_log_scale: float | None = None,
+        recompute: bool = False,
+        layers: Sequence[keras.layers.Layer] | None = None,
+        dtype_policy: str | keras.DTypePolicy | None = None,
+        dtype: DTypeLike | None = None,
+        validate_args: bool = False,
+        name: str = "real_nvp",
+    ) -> None:
         """Creates the flow and its variables.
 
         Args:
@@ -107,7 +111,8 @@ class RealNVP(Chain):
         Raises:
           TypeError: if an argument is of the wrong type.
           ValueError: if an argument is out of range, or given and without meaning for
-            the rank of the event, or if there are more scales than the image can have.
+            the rank of the event, or if there are more scales than the image can have; on a
+            call, if events are of another shape, or there is no condition that fits.
         """
         parameters = dict(locals())
         self._event_shape = shape = tf.TensorShape(known_shape(event_shape))
@@ -147,7 +152,7 @@ class RealNVP(Chain):
                 "synchronized": synchronized,
             }
         with tf.name_scope(name) as name:
-            policy = _policy(dtype_policy, dtype.name)
+            policy = _policy(dtype_policy, tf.as_dtype(dtype).name)
             parameters["dtype_policy"] = policy.name if type(policy) is keras.DTypePolicy else policy
             couplings = Couplings(condition, max_log_scale, norm, member, policy, layers)
             self._num_scales = None
@@ -170,24 +175,24 @@ class RealNVP(Chain):
             super().__init__(bijectors, dtype, validate_args, recompute, parameters, name)
 
     @property
-    def event_shape(self):
+    def event_shape(self) -> tf.TensorShape:
         """`tf.TensorShape` of an event, and of a latent."""
         return self._event_shape
 
     @property
-    def conditional_event_shape(self):
+    def conditional_event_shape(self) -> tf.TensorShape | None:
         """`tf.TensorShape` of a condition, or None."""
         return self._conditional_event_shape
 
     @property
-    def takes_condition(self):
+    def takes_condition(self) -> bool:
         return self._conditional_event_shape is not None
 
     def _checked_arguments(self, training, conditional_input):
         arguments = super()._checked_arguments(training, conditional_input)
-        if not self.takes_condition:
-            return arguments
         shape = self._conditional_event_shape
+        if shape is None:
+            return arguments
         needed = f"`{self.name}` needs a `conditional_input` of shape [..., {', '.join(map(str, shape))}]"
         if conditional_input is None:
             raise ValueError(
@@ -211,7 +216,7 @@ class RealNVP(Chain):
         return shape
 
     @property
-    def num_scales(self):
+    def num_scales(self) -> int | None:
         """Number of scales of an image flow, None for vectors."""
         return self._num_scales
 
@@ -266,7 +271,7 @@ def _check(shape, condition, images, vectors):
             check_integer(value, name, least=numbers[name])
     hidden_units = vectors["hidden_units"]
     if hidden_units is not None:
-        if not isinstance(hidden_units, collections.abc.Sequence):
+        if not isinstance(hidden_units, Sequence):
             raise TypeError(f"`hidden_units` must be a sequence of integers; got {hidden_units!r}.")
         for units in hidden_units:
             check_integer(units, "hidden_units", least=1)

@@ -1,17 +1,24 @@
 """Moving statistics of batch norms as averages over a data set."""
 
 import contextlib
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from tfp_realnvp.bijectors import BatchNormalization
 from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.snapshot import put_back
 
 
-def recalibrate(distribution, apply, batches):
+def recalibrate(
+    distribution: tfp.distributions.Distribution,
+    apply: Callable[[Any], Any],
+    batches: Iterable[tuple[Any, int]],
+) -> None:
     """Sets the moving statistics of all batch norms to those of a data set.
 
     The moving statistics of training are of its last batches only, and lag behind the

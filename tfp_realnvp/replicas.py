@@ -2,8 +2,12 @@
 
 import json
 import os
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
+
+from tfp_realnvp.hints import TensorLike
 
 STRATEGIES = {
     "one_device": tf.distribute.get_strategy,
@@ -12,7 +16,7 @@ STRATEGIES = {
 }
 
 
-def strategy(name=None):
+def strategy(name: str | None = None) -> tf.distribute.Strategy:
     """The `tf.distribute.Strategy` to train with; the first thing that TensorFlow is asked for.
 
     Args:
@@ -26,7 +30,7 @@ def strategy(name=None):
     return STRATEGIES[name]()
 
 
-def reducible(logs):
+def reducible(logs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Metrics of a step, in the shape in which Keras reduces them over several machines.
 
     It sums over the first axis, which scalars do not have: keras-team/keras#20585.
@@ -36,7 +40,7 @@ def reducible(logs):
     return logs
 
 
-def mean_of_all_replicas(x, axes):
+def mean_of_all_replicas(x: tf.Tensor, axes: TensorLike) -> tf.Tensor:
     """`tf.reduce_mean`, over what all replicas have of `x`."""
     replica = tf.distribute.get_replica_context()
     if replica is None or replica.num_replicas_in_sync == 1:
@@ -46,7 +50,7 @@ def mean_of_all_replicas(x, axes):
     return replica.all_reduce("SUM", total) / replica.all_reduce("SUM", count)
 
 
-def own_rows(draw, shape, *args, **kwargs):
+def own_rows(draw: Callable[..., tf.Tensor], shape: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
     """This replica's rows of `draw(shape_of_all, ...)`, which gives the rows of all of them.
 
     So the noise of a batch is the same on one device and on many.
@@ -59,18 +63,18 @@ def own_rows(draw, shape, *args, **kwargs):
     return tf.reshape(rows, tf.concat([[replicas], shape], 0))[replica.replica_id_in_sync_group]
 
 
-def are_machines(strategy):
+def are_machines(strategy: tf.distribute.Strategy) -> bool:
     """Whether `strategy` trains on several machines, or processes."""
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
-def is_chief(strategy):
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Whether this process is the one that writes files: the first of several, or the only one."""
     resolver = strategy.cluster_resolver if are_machines(strategy) else None
     return resolver is None or (resolver.task_type, resolver.task_id) in (("chief", 0), ("worker", 0))
 
 
-def agreed(flag, strategy):
+def agreed(flag: bool, strategy: tf.distribute.Strategy) -> bool:
     """Whether `flag`, a Python `bool`, is set in any of the processes, which all have to ask."""
     if not are_machines(strategy):
         return flag

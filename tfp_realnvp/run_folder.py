@@ -5,10 +5,13 @@ import json
 import pathlib
 import shutil
 import tempfile
+from typing import Any
 
 import keras
 
 from tfp_realnvp.configuration import Configuration, loaded
+from tfp_realnvp.flow_model import FlowModel
+from tfp_realnvp.hints import Path
 from tfp_realnvp.json_object import read_json_object
 from tfp_realnvp.whole_file import whole_file
 
@@ -27,7 +30,7 @@ class RunFolder:
       path: `pathlib.Path` of the folder.
     """
 
-    def __init__(self, path, figures=None):
+    def __init__(self, path: Path, figures: Path | None = None) -> None:
         self.path = pathlib.Path(path)
         self.config_path = self.path / "config.json"
         self.model_path = self.path / "model.keras"
@@ -40,7 +43,7 @@ class RunFolder:
         self.samples_path = self.path / "samples"
         self.figures_path = pathlib.Path(figures or self.path / "figures")
 
-    def configuration(self):
+    def configuration(self) -> Configuration:
         """The `Configuration` of the run.
 
         Raises:
@@ -53,15 +56,22 @@ class RunFolder:
             )
         return Configuration.read(self.config_path)
 
-    def check_is_new(self):
+    def check_is_new(self) -> None:
         """Raises a FileExistsError if there is something in the folder already."""
         if self.path.is_dir() and any(self.path.iterdir()):
             raise FileExistsError(
                 f"`out` must be a new or an empty folder, or `resume` be set; {self.path} is not empty."
             )
 
-    def check_can_be_written(self, num_bytes=0):
-        """Raises an OSError unless so many bytes can be written to the folder, which need not exist yet."""
+    def check_can_be_written(self, num_bytes: int = 0) -> None:
+        """Checks that there is room in the folder, which need not exist yet.
+
+        Args:
+          num_bytes: Python `int`, how many are to be written.
+
+        Raises:
+          OSError: if it cannot be written to, or its disk has less room.
+        """
         folder = self.path.absolute()
         while not folder.exists():
             folder = folder.parent
@@ -79,7 +89,7 @@ class RunFolder:
                 f"models; {self.path} has {free / 2**20:,.0f} MiB."
             )
 
-    def check_has_ended(self):
+    def check_has_ended(self) -> None:
         """Raises a FileNotFoundError if there is no trained model yet."""
         if not (self.model_path.exists() or self.weights_path.exists()):
             raise FileNotFoundError(
@@ -87,11 +97,11 @@ class RunFolder:
             )
 
     @property
-    def has_checkpoints(self):
+    def has_checkpoints(self) -> bool:
         """Whether training has left a checkpoint."""
         return any(self.checkpoints_path.glob("*.index"))
 
-    def model(self):
+    def model(self) -> FlowModel:
         """The trained `FlowModel`.
 
         Raises:
@@ -103,7 +113,7 @@ class RunFolder:
             return loaded(self.model_path, keras.models.load_model)
         return self.configuration().build(self.weights_path)
 
-    def history(self):
+    def history(self) -> dict[str, list[float]]:
         """Dictionary of lists, a number an epoch, by the names of `history.csv`; empty without one.
 
         Raises:
@@ -118,7 +128,7 @@ class RunFolder:
         except (csv.Error, TypeError, ValueError) as error:
             raise ValueError(f"`{self.history_path}` must hold a number in each place: {error}.") from error
 
-    def results(self):
+    def results(self) -> dict[str, Any]:
         """Dictionary of what has been measured, by name; empty without `results.json`.
 
         Raises:
@@ -126,12 +136,21 @@ class RunFolder:
         """
         return read_json_object(self.results_path) if self.results_path.exists() else {}
 
-    def add_results(self, **results):
-        """Adds to `results.json`, in the place of what had these names."""
+    def add_results(self, **results: Any) -> None:
+        """Adds to `results.json`, in the place of what had these names.
+
+        Args:
+          **results: What JSON can hold, by name.
+        """
         _add(self.results_path, results)
 
-    def add_figure(self, name, numbers):
-        """Adds what was measured of a figure to `figures.json` beside it."""
+    def add_figure(self, name: str, numbers: Any) -> None:
+        """Adds what was measured of a figure to `figures.json` beside it.
+
+        Args:
+          name: Python `str`, of the figure.
+          numbers: What JSON can hold.
+        """
         _add(self.figures_path / "figures.json", {name: numbers})
 
 

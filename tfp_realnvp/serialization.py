@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from typing import Any
 
 import keras
 import numpy as np
@@ -25,7 +26,9 @@ OWN_STATE = ("layer", "layers")
 """Constructor arguments of our bijectors that hold layers, which are made anew unless shared."""
 
 
-def serialize(value, where="distribution", known=None):
+def serialize(
+    value: Any, where: str = "distribution", known: dict[int, tuple[Any, str]] | None = None
+) -> Any:
     """Describes a distribution, a bijector or one of their arguments in JSON's types.
 
     Weights of Keras layers are not part of it: they are saved beside the configuration. What
@@ -51,8 +54,10 @@ def serialize(value, where="distribution", known=None):
         items = [serialize(v, f"{where}[{i}]", known) for i, v in enumerate(value)]
         return {"kind": "list", "items": items}
     if isinstance(value, dict):
-        items = {k: serialize(v, f"{where}[{k!r}]", known) for k, v in value.items()}
-        return {"kind": "dict", "items": items}
+        return {
+            "kind": "dict",
+            "items": {k: serialize(v, f"{where}[{k!r}]", known) for k, v in value.items()},
+        }
     if isinstance(value, (tf.DType, np.dtype)) or (isinstance(value, type) and issubclass(value, np.generic)):
         return {"kind": "dtype", "name": tf.as_dtype(value).name}
     if isinstance(value, tf.TensorShape):
@@ -88,7 +93,7 @@ def serialize(value, where="distribution", known=None):
     raise TypeError(f"`{where}` cannot be written to a .keras file: {value!r}. {INSTEAD}")
 
 
-def deserialize(config, where="distribution", made=None):
+def deserialize(config: Any, where: str = "distribution", made: dict[str, Any] | None = None) -> Any:
     """Makes what `serialize` described, with new variables.
 
     Args:

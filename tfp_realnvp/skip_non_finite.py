@@ -1,11 +1,14 @@
 """Updates of weights that are left out where a gradient is not finite."""
 
 import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfp_realnvp.bijectors.tracked_variables import tf_variable
+from tfp_realnvp.hints import Variable
 
 
 @keras.saving.register_keras_serializable("tfp_realnvp")
@@ -29,21 +32,27 @@ class SkipNonFinite(keras.optimizers.LossScaleOptimizer):
       skipped_in_a_row: Variable, number of those since the last update.
     """
 
-    def __init__(self, inner_optimizer, initial_scale=1.0, dynamic_growth_steps=2**31 - 1, **kwargs):
+    def __init__(
+        self,
+        inner_optimizer: keras.optimizers.Optimizer,
+        initial_scale: float = 1.0,
+        dynamic_growth_steps: int = 2**31 - 1,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(inner_optimizer, initial_scale, dynamic_growth_steps, **kwargs)
 
-    def build(self, var_list):
+    def build(self, var_list: Sequence[Variable]) -> None:
         super().build(var_list)
         self.skipped, self.skipped_in_a_row = (
             self.add_variable((), "zeros", "int64", aggregation="only_first_replica", name=name)
             for name in ("skipped", "skipped_in_a_row")
         )
 
-    def scale_loss(self, loss):
+    def scale_loss(self, loss: tf.Tensor) -> tf.Tensor:
         # Of a loss that is not finite no gradient is.
         return super().scale_loss(loss * tf.where(tf.math.is_finite(loss), 1.0, float("nan")))
 
-    def check_finite(self, grads):
+    def check_finite(self, grads: Sequence[tf.Tensor | None]) -> tf.Tensor:
         # A single operation for each gradient.
         norm = tf.linalg.global_norm([g for g in grads if g is not None])
         finite = tf.cast(tf.math.is_finite(norm), tf.float32)
@@ -67,7 +76,7 @@ class SkipNonFinite(keras.optimizers.LossScaleOptimizer):
 
 
 @contextlib.contextmanager
-def stays_where_skipped(model):
+def stays_where_skipped(model: keras.Model) -> Iterator[None]:
     """Within, a step whose update is left out leaves moving statistics and metrics as they are, too."""
     if not isinstance(model.optimizer, SkipNonFinite):
         yield
@@ -81,7 +90,7 @@ def stays_where_skipped(model):
         v.assign(tf.where(skipped, old, v))
 
 
-def skipping(optimizer):
+def skipping(optimizer: keras.optimizers.Optimizer) -> SkipNonFinite:
     """`optimizer` as a `SkipNonFinite`, with its scale of the loss if it has one."""
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         scale = optimizer.initial_scale, optimizer.dynamic_growth_steps

@@ -1,12 +1,15 @@
 """Values of variables that come back."""
 
 import contextlib
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from tfp_realnvp.hints import Variable
+
 
 @contextlib.contextmanager
-def put_back(variables, always=False):
+def put_back(variables: Iterable[Variable], always: bool = False) -> Iterator[None]:
     """Gives variables the values back that they have now.
 
     Args:

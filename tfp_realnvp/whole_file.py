@@ -2,10 +2,13 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
+
+from tfp_realnvp.hints import Path
 
 
 @contextlib.contextmanager
-def whole_file(path):
+def whole_file(path: Path) -> Iterator[str]:
     """Gives the name of a file beside `path`, which takes its place once it is written.
 
     Until then, and if an error comes, whatever is at `path` stays.

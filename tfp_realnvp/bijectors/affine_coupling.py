@@ -1,5 +1,9 @@
 """The affine coupling of Real NVP."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
 import tensorflow as tf
 
 from tfp_realnvp.arguments import boolean_mask, check_integer, check_number
@@ -8,6 +12,7 @@ from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.bijectors.conditioner import Conditioner
 from tfp_realnvp.bijectors.function_variables import FunctionVariables
 from tfp_realnvp.bijectors.layer_variables import is_keras_layer
+from tfp_realnvp.hints import ArrayLike, DTypeLike, Variable
 
 
 class AffineCoupling(Bijector):
@@ -18,10 +23,12 @@ class AffineCoupling(Bijector):
     ```none
     shift, log_scale = conditioner(b z)
     forward(z) = b z + (1 - b) (z exp(log_scale) + shift)
+    inverse(x) = b x + (1 - b) (x - shift) exp(-log_scale)
     log|det dx/dz| = sum((1 - b) log_scale)
     ```
 
-    `b forward(z) = b z`, so the inverse has the same networks' outputs at hand.
+    `b forward(z) = b z`, so the inverse has the same networks' outputs at hand. Methods take the
+    call arguments of `Chain`, `conditional_input` if the conditioner does.
 
     With `max_log_scale` the log-scale is
 
@@ -48,15 +55,15 @@ class AffineCoupling(Bijector):
 
     def __init__(
         self,
-        mask,
-        conditioner,
-        conditional_event_ndims=None,
-        variables=None,
-        max_log_scale=None,
-        dtype=None,
-        validate_args=False,
-        name="affine_coupling",
-    ):
+        mask: ArrayLike,
+        conditioner: Callable[..., Any],
+        conditional_event_ndims: int | None = None,
+        variables: Sequence[Variable] | None = None,
+        max_log_scale: float | None = None,
+        dtype: DTypeLike | None = None,
+        validate_args: bool = False,
+        name: str = "affine_coupling",
+    ) -> None:
         """Creates the coupling.
 
         Args:
@@ -126,22 +133,22 @@ class AffineCoupling(Bijector):
             )
 
     @property
-    def mask(self):
+    def mask(self) -> np.ndarray:
         """Boolean array, True where an element passes through unchanged."""
         return self._mask
 
     @property
-    def conditioner(self):
+    def conditioner(self) -> Callable[..., Any]:
         """The callable that gives shift and log-scale."""
         return self._function
 
     @property
-    def max_log_scale(self):
+    def max_log_scale(self) -> float | None:
         """Bound of the absolute log-scale, or None."""
         return self._max_log_scale
 
     @property
-    def takes_condition(self):
+    def takes_condition(self) -> bool:
         return self._conditioner.takes_condition
 
     def _forward_and_log_det(self, x, training, conditional_input):

@@ -1,9 +1,11 @@
 """Any leading batch shape as one batch axis, and back."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 
-def flatten_batch(x, event_ndims):
+def flatten_batch(x: tf.Tensor, event_ndims: int) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
     """Makes one axis of all but the `event_ndims` last axes.
 
     Args:

@@ -1,5 +1,8 @@
 """Batch normalisation as a bijector, with its log-determinant."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -7,6 +10,7 @@ import tensorflow as tf
 from tfp_realnvp.arguments import boolean_mask, check_bool, check_number, float_dtype
 from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.bijectors.call_arguments import is_training
+from tfp_realnvp.hints import ArrayLike, DTypeLike, InputShape
 from tfp_realnvp.replicas import mean_of_all_replicas
 
 
@@ -36,6 +40,8 @@ class BatchNormalization(Bijector):
     batch statistics `m = momentum stop_gradient(moving) + (1 - momentum) batch`, which
     then are the moving ones: more robust when batches are very small.
 
+    Methods take the call argument `training` of `Chain`.
+
     Where several devices share a batch (`tf.distribute`), each takes the statistics of its
     own part, or with `synchronized` those of all of it; the moving ones are the mean of all.
 
@@ -53,19 +59,19 @@ class BatchNormalization(Bijector):
 
     def __init__(
         self,
-        event_shape,
-        mask=None,
-        center=True,
-        scale=True,
-        momentum=0.9,
-        epsilon=1e-4,
-        use_running_average=False,
-        layer=None,
-        synchronized=False,
-        dtype=None,
-        validate_args=False,
-        name="batch_normalization",
-    ):
+        event_shape: Iterable[int | None],
+        mask: ArrayLike | None = None,
+        center: bool = True,
+        scale: bool = True,
+        momentum: float = 0.9,
+        epsilon: float = 1e-4,
+        use_running_average: bool = False,
+        layer: keras.layers.Layer | None = None,
+        synchronized: bool = False,
+        dtype: DTypeLike | None = None,
+        validate_args: bool = False,
+        name: str = "batch_normalization",
+    ) -> None:
         """Creates the bijector and its variables.
 
         Args:
@@ -90,7 +96,7 @@ class BatchNormalization(Bijector):
         Raises:
           ValueError: if `event_shape` has no known last side, `mask` does not fit it or
             leaves nothing to normalise, a number is out of range, or `layer` is of another
-            configuration.
+            configuration; on a call, if events are of another shape.
           TypeError: if an argument is of the wrong type.
         """
         parameters = dict(locals())
@@ -110,7 +116,7 @@ class BatchNormalization(Bijector):
             dtype = float_dtype(dtype or (layer and layer.variable_dtype) or keras.config.floatx())
             if layer is None:
                 layer_name = name.rstrip("/").rsplit("/", 1)[-1]
-                layer = ChannelVariables(center, scale, dtype=dtype.name, name=layer_name)
+                layer = ChannelVariables(center, scale, dtype=tf.as_dtype(dtype).name, name=layer_name)
             if not layer.built:
                 layer.build((None, self._channels.size))
             _check_layer(layer, center, scale, self._channels.size, dtype)
@@ -128,7 +134,7 @@ class BatchNormalization(Bijector):
             )
 
     @property
-    def layer(self):
+    def layer(self) -> keras.layers.Layer:
         """Keras layer that holds `moving_mean`, `moving_variance`, `beta` and `log_gamma`."""
         return self._layer
 
@@ -208,7 +214,8 @@ class BatchNormalization(Bijector):
             shape = tf.shape(x)
             positions = tf.cast(tf.reduce_prod(shape[tf.size(shape) - ndims : -1]), log_scale.dtype)
         log_det = tf.reduce_sum(tf.math.multiply_no_nan(log_scale, positions))
-        return tf.ones_like(x[(..., *[0] * ndims)]) * log_det
+        first_element = (..., *[0] * ndims)
+        return tf.ones_like(x[first_element]) * log_det
 
     def _ensure_event_shape(self, x):
         ndims = self._event_shape.rank
@@ -224,12 +231,12 @@ class BatchNormalization(Bijector):
 class ChannelVariables(keras.layers.Layer):
     """The variables of a batch normalisation, one of each a channel."""
 
-    def __init__(self, center, scale, **kwargs):
+    def __init__(self, center: bool, scale: bool, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.center, self.scale = center, scale
         self.beta = self.log_gamma = None
 
-    def build(self, input_shape):
+    def build(self, input_shape: InputShape) -> None:
         def weight(name, initializer, **kwargs):
             return self.add_weight(
                 shape=input_shape[-1:], name=name, initializer=initializer, autocast=False, **kwargs
@@ -240,7 +247,7 @@ class ChannelVariables(keras.layers.Layer):
         self.beta = weight("beta", "zeros") if self.center else None
         self.log_gamma = weight("log_gamma", "zeros") if self.scale else None
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "center": self.center, "scale": self.scale}
 
 

@@ -1,16 +1,21 @@
 """The base of our bijectors: a value and its log-determinant in one pass."""
 
+from collections.abc import Iterable
+from typing import Any
+
+import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_realnvp.arguments import check_bool, check_training, float_dtype
 from tfp_realnvp.bijectors.layer_variables import LayerVariables
 from tfp_realnvp.bijectors.memory import Memory
+from tfp_realnvp.hints import DTypeLike, TensorLike
 
 tfb = tfp.bijectors
 
 
-class Bijector(tfb.Bijector):
+class Bijector(tfp.bijectors.Bijector):
     """A `tfb.Bijector` whose value and log-determinant come from one evaluation.
 
     A subclass implements
@@ -43,7 +48,14 @@ class Bijector(tfb.Bijector):
 
     _TF_MODULE_IGNORED_PROPERTIES = tfb.Bijector._TF_MODULE_IGNORED_PROPERTIES.union(("_memory", "_layers"))
 
-    def __init__(self, *, layers=(), dtype=None, validate_args=False, **kwargs):
+    def __init__(
+        self,
+        *,
+        layers: Iterable[keras.layers.Layer] = (),
+        dtype: DTypeLike | None = None,
+        validate_args: bool = False,
+        **kwargs: Any,
+    ) -> None:
         """Args: layers: Keras layers whose variables are the bijector's; the rest as in TFP."""
         check_bool(validate_args, "validate_args")
         self._layers = self._no_dependency(tuple(layers))
@@ -54,12 +66,12 @@ class Bijector(tfb.Bijector):
         super().__init__(dtype=float_dtype(dtype), validate_args=validate_args, **kwargs)
 
     @property
-    def layers(self):
+    def layers(self) -> tuple[keras.layers.Layer, ...]:
         """Tuple of the Keras layers this bijector owns."""
         return self._layers
 
     @property
-    def takes_condition(self):
+    def takes_condition(self) -> bool:
         """Python `bool`, whether `conditional_input` has an effect."""
         return False
 
@@ -70,7 +82,14 @@ class Bijector(tfb.Bijector):
     def _get_parameterization(self):
         return id(self)  # Equal arguments do not make equal variables.
 
-    def in_one_pass(self, direction, x, event_ndims, training=None, conditional_input=None):
+    def in_one_pass(
+        self,
+        direction: str,
+        x: tf.Tensor,
+        event_ndims: int,
+        training: bool | None = None,
+        conditional_input: TensorLike | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """A value and its log-determinant, as `Chain` asks its members for them.
 
         Args:

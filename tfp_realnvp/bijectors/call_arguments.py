@@ -1,14 +1,21 @@
 """Call arguments on their way: through stock chains, and from Keras's call context."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_realnvp.arguments import check_training
 from tfp_realnvp.bijectors.bijector import Bijector
+from tfp_realnvp.hints import TensorLike
 
 
-def bijector_kwargs(bijector, training=None, conditional_input=None):
+def bijector_kwargs(
+    bijector: tfp.bijectors.Bijector,
+    training: bool | None = None,
+    conditional_input: TensorLike | None = None,
+) -> dict[str, Any]:
     """Builds the keyword arguments that reach our bijectors inside any composition.
 
     A `tfb.Chain` routes keyword arguments by the names of its members, and ignores a
@@ -28,6 +35,13 @@ def bijector_kwargs(bijector, training=None, conditional_input=None):
       ValueError: if there is a `conditional_input` and nothing takes it, or if two
         members of a chain that need different arguments have the same name.
       TypeError: if `bijector` is no bijector or `training` no Python `bool`.
+
+    #### Examples
+
+    >>> import tensorflow_probability as tfp, tfp_realnvp as rnvp
+    >>> chain = tfp.bijectors.Chain([tfp.bijectors.Shift(1.0), rnvp.BatchNormalization((2,))])
+    >>> rnvp.bijector_kwargs(chain, training=True)
+    {'batch_normalization': {'training': True}}
     """
     check_training(training)
     if not isinstance(bijector, tfp.bijectors.Bijector):
@@ -39,15 +53,17 @@ def bijector_kwargs(bijector, training=None, conditional_input=None):
     return member_kwargs(bijector, training, conditional_input)
 
 
-def member_kwargs(bijector, training, conditional_input):
+def member_kwargs(
+    bijector: tfp.bijectors.Bijector, training: bool | None, conditional_input: TensorLike | None
+) -> dict[str, Any]:
     """`bijector_kwargs` for a member of a composition, which need not take a condition."""
     if isinstance(bijector, Bijector):
-        kwargs = {} if training is None else {"training": training}
+        kwargs: dict[str, Any] = {} if training is None else {"training": training}
         if conditional_input is not None and bijector.takes_condition:
             kwargs["conditional_input"] = conditional_input
         return kwargs
     if hasattr(bijector, "bijectors"):
-        by_name = {}
+        by_name: dict[str, dict[str, Any]] = {}
         for member in tf.nest.flatten(bijector.bijectors):
             kwargs = member_kwargs(member, training, conditional_input)
             if by_name.setdefault(member.name, kwargs) != kwargs:
@@ -61,7 +77,14 @@ def member_kwargs(bijector, training, conditional_input):
     return {}
 
 
-def in_one_pass(bijector, direction, x, event_ndims, training, conditional_input):
+def in_one_pass(
+    bijector: tfp.bijectors.Bijector,
+    direction: str,
+    x: tf.Tensor,
+    event_ndims: int,
+    training: bool | None,
+    conditional_input: TensorLike | None,
+) -> tuple[tf.Tensor, tf.Tensor]:
     """`Bijector.in_one_pass` for any member of a composition."""
     if isinstance(bijector, Bijector):
         return bijector.in_one_pass(direction, x, event_ndims, training, conditional_input)
@@ -70,7 +93,7 @@ def in_one_pass(bijector, direction, x, event_ndims, training, conditional_input
     return y, getattr(bijector, f"{direction}_log_det_jacobian")(x, event_ndims, **kwargs)
 
 
-def takes_condition(bijector):
+def takes_condition(bijector: tfp.bijectors.Bijector) -> bool:
     """Whether `conditional_input` has an effect on any part of `bijector`."""
     if isinstance(bijector, Bijector):
         return bijector.takes_condition
@@ -89,7 +112,7 @@ class _CallMode(keras.layers.Layer):
 _CALL_MODE = _CallMode(name="call_mode", autocast=False)
 
 
-def is_training(training):
+def is_training(training: bool | None) -> bool:
     """`training` where it is given, else whether the surrounding Keras call trains."""
     check_training(training)
     return bool(_CALL_MODE(tf.zeros([])) if training is None else training)

@@ -1,7 +1,8 @@
 """A chain that hands the call arguments to all of its members."""
 
-import collections.abc
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -11,6 +12,7 @@ from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.bijectors.call_arguments import in_one_pass, is_training, takes_condition
 from tfp_realnvp.bijectors.recompute import is_rebuilt_inside, recompute, segments
 from tfp_realnvp.bijectors.shared_functions import SharedFunctions
+from tfp_realnvp.hints import DTypeLike
 
 
 class Chain(Bijector):
@@ -18,7 +20,15 @@ class Chain(Bijector):
 
     ```none
     forward(z) = bijectors[0].forward(bijectors[1].forward(... z))
+    inverse(x) = ... bijectors[1].inverse(bijectors[0].inverse(x))
     ```
+
+    and log-determinants (in nats) are the sums of the members'. All methods take the call arguments
+
+    * `training`: Python `bool` or None (the default): follow Keras's call context, and do not train
+      outside of one;
+    * `conditional_input`: `Tensor` of conditions or None. Batch axes come first and broadcast
+      against those of the events.
 
     Unlike `tfb.Chain` it hands out no value from TFP's cache: there, `chain.inverse(y)` at
     the same tensor `y` gives the tensor it gave before as long as that is kept, whatever
@@ -35,8 +45,14 @@ class Chain(Bijector):
     _TF_MODULE_IGNORED_PROPERTIES = Bijector._TF_MODULE_IGNORED_PROPERTIES.union(("_segments",))
 
     def __init__(
-        self, bijectors, dtype=None, validate_args=False, recompute=False, parameters=None, name="chain"
-    ):
+        self,
+        bijectors: Sequence[tfp.bijectors.Bijector],
+        dtype: DTypeLike | None = None,
+        validate_args: bool = False,
+        recompute: bool = False,
+        parameters: dict[str, Any] | None = None,
+        name: str = "chain",
+    ) -> None:
         """Creates the chain.
 
         Args:
@@ -54,12 +70,13 @@ class Chain(Bijector):
           name: Python `str`.
 
         Raises:
-          ValueError: if `bijectors` is empty or their dtypes differ.
+          ValueError: if `bijectors` is empty or their dtypes differ; on a call, if there is a
+            `conditional_input` and no member takes one.
           TypeError: if it is no sequence, or one of them is no bijector.
         """
         parameters = dict(locals()) if parameters is None else parameters
         check_bool(recompute, "recompute")
-        if not isinstance(bijectors, collections.abc.Sequence):
+        if not isinstance(bijectors, Sequence):
             raise TypeError(f"`bijectors` must be a sequence of bijectors; got {bijectors!r}.")
         bijectors = list(bijectors)
         if not bijectors:
@@ -94,17 +111,17 @@ class Chain(Bijector):
             )
 
     @property
-    def bijectors(self):
+    def bijectors(self) -> list[tfp.bijectors.Bijector]:
         """The members; `forward` applies the last one first."""
         return list(self._bijectors)
 
     @property
-    def recompute(self):
+    def recompute(self) -> bool:
         """Whether the backward pass rebuilds activations."""
         return self._recompute
 
     @property
-    def takes_condition(self):
+    def takes_condition(self) -> bool:
         return any(takes_condition(b) for b in self._bijectors)
 
     @property

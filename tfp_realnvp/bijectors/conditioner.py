@@ -2,13 +2,17 @@
 
 import contextlib
 import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from tfp_realnvp.bijectors.batch_axis import flatten_batch
 from tfp_realnvp.bijectors.call_arguments import is_training
+from tfp_realnvp.bijectors.function_variables import FunctionVariables
 from tfp_realnvp.bijectors.layer_variables import is_keras_layer
 from tfp_realnvp.bijectors.precision import full_precision
+from tfp_realnvp.hints import TensorLike
 
 
 class Conditioner:
@@ -21,7 +25,13 @@ class Conditioner:
       owner: Python `str`, name of the coupling, for errors.
     """
 
-    def __init__(self, function, variables, conditional_event_ndims, owner):
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        variables: FunctionVariables,
+        conditional_event_ndims: int | None,
+        owner: str,
+    ) -> None:
         self.function = function
         self._variables = variables
         self._conditional_event_ndims = conditional_event_ndims
@@ -30,10 +40,12 @@ class Conditioner:
         self._is_watched = False
 
     @property
-    def takes_condition(self):
+    def takes_condition(self) -> bool:
         return self._condition is not None
 
-    def __call__(self, events, x, training, condition):
+    def __call__(
+        self, events: tf.Tensor, x: tf.Tensor, training: bool | None, condition: TensorLike | None
+    ) -> Sequence[tf.Tensor]:
         """Calls the function.
 
         Outside of training a Keras 3 layer computes in the dtype of its variables, whatever
@@ -58,9 +70,9 @@ class Conditioner:
             training = False  # Statistics of no events would be none.
         trains = is_training(training)
         may_be_empty = not events.shape[0] and not trains
-        inputs = _at_least_one((events, kwargs)) if may_be_empty else (events, kwargs)
-        outputs = self._call(*inputs, training, trains)
-        outputs = [self._checked(value, inputs[0]) for value in outputs]
+        shown, kwargs = _at_least_one((events, kwargs)) if may_be_empty else (events, kwargs)
+        outputs = self._call(shown, kwargs, training, trains)
+        outputs = [self._checked(value, shown) for value in outputs]
         return [value[: tf.shape(events)[0]] for value in outputs] if may_be_empty else outputs
 
     def _call(self, events, kwargs, training, trains):

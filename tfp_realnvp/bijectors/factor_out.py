@@ -13,7 +13,10 @@ class FactorOut(Bijector):
 
     ```none
     forward([a, b]) = [bijector.forward(a), b]
+    inverse([a, b]) = [bijector.inverse(a), b]
     ```
+
+    with the log-determinant of `bijector`, and its call arguments.
 
     The second half is then distributed as the base distribution is: latents that need
     no deeper transformation. The event keeps its shape, so that scales nest: with
@@ -30,7 +33,13 @@ class FactorOut(Bijector):
     Dinh et al. (2017), section 3.6, equations 13 to 16.
     """
 
-    def __init__(self, bijector, event_ndims=None, validate_args=False, name="factor_out"):
+    def __init__(
+        self,
+        bijector: tfp.bijectors.Bijector,
+        event_ndims: int | None = None,
+        validate_args: bool = False,
+        name: str = "factor_out",
+    ) -> None:
         """Creates the bijector.
 
         Args:
@@ -67,12 +76,12 @@ class FactorOut(Bijector):
             )
 
     @property
-    def bijector(self):
+    def bijector(self) -> tfp.bijectors.Bijector:
         """What transforms the first half."""
         return self._bijector
 
     @property
-    def takes_condition(self):
+    def takes_condition(self) -> bool:
         return takes_condition(self._bijector)
 
     def _forward_and_log_det(self, x, training, conditional_input):

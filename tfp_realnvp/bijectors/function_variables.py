@@ -1,10 +1,12 @@
 """The variables that a bare function uses, which only its user can name."""
 
-import collections.abc
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from tfp_realnvp.bijectors.tracked_variables import TrackedVariables, tf_variable
+from tfp_realnvp.hints import Variable
 
 
 class FunctionVariables(TrackedVariables):
@@ -17,10 +19,8 @@ class FunctionVariables(TrackedVariables):
       TypeError: if something else is among them.
     """
 
-    def __init__(self, variables):
-        if variables is not None and (
-            isinstance(variables, str) or not isinstance(variables, collections.abc.Sequence)
-        ):
+    def __init__(self, variables: Sequence[Variable] | None) -> None:
+        if variables is not None and (isinstance(variables, str) or not isinstance(variables, Sequence)):
             raise TypeError(f"`variables` must be a sequence of variables; got {variables!r}.")
         self._given = tuple(tf_variable(v) for v in variables or ())
         for v in self._given:
@@ -38,7 +38,9 @@ class FunctionVariables(TrackedVariables):
             raise TypeError("A function's `variables` cannot be pickled; make the conditioner a `tf.Module`.")
         return FunctionVariables, (None,)
 
-    def call_watched(self, function, args, kwargs, owner):
+    def call_watched(
+        self, function: Callable[..., Any], args: Iterable[Any], kwargs: dict[str, Any], owner: str
+    ) -> Any:
         """Calls a function, and raises if it uses trainable variables that nothing tracks.
 
         Args:

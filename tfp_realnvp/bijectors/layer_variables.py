@@ -1,5 +1,7 @@
 """Lets `tf.Module` and `tf.train.Checkpoint` see the variables of Keras layers."""
 
+from collections.abc import Iterable
+
 import keras
 
 from tfp_realnvp.bijectors.tracked_variables import TrackedVariables, tf_variable
@@ -13,13 +15,13 @@ class LayerVariables(TrackedVariables):
     attributes of layers, but not the lists of layers among them.
     """
 
-    def __init__(self, layers):
+    def __init__(self, layers: Iterable[keras.layers.Layer]) -> None:
         self._layers = layers
 
     def _variables(self):
         return [tf_variable(v) for layer in self._layers for v in layer.variables]
 
 
-def is_keras_layer(conditioner):
+def is_keras_layer(conditioner: object) -> bool:
     """True for a Keras 3 layer or model; a tf-keras one is a `tf.Module` and needs no help."""
     return isinstance(conditioner, keras.layers.Layer)

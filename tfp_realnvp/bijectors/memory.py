@@ -11,6 +11,7 @@ a log-determinant once, to the call that belongs to the value, and forgets it th
 
 import collections
 import weakref
+from typing import Any
 
 import tensorflow as tf
 
@@ -25,14 +26,22 @@ class Memory:
     In a graph the graph alone keeps tensors.
     """
 
-    def __init__(self):
-        self._evaluations = []
-        self._pinned = None
+    def __init__(self) -> None:
+        self._evaluations: list[_Evaluation] = []
+        self._pinned: tf.Tensor | None = None
 
     def __reduce__(self):
         return Memory, ()  # A copied or unpickled bijector has nothing to remember.
 
-    def keep(self, x, y, fldj, arguments, computed, until_taken):
+    def keep(
+        self,
+        x: tf.Tensor,
+        y: tf.Tensor,
+        fldj: tf.Tensor,
+        arguments: tuple[Any, ...],
+        computed: tf.Tensor,
+        until_taken: bool,
+    ) -> None:
         """Keeps an evaluation, in place of an older one of the same input.
 
         Args:
@@ -48,17 +57,21 @@ class Memory:
         )
         self._evaluations.append(_Evaluation(x, y, _hold(fldj), arguments, _graph()))
 
-    def pin(self, computed):
+    def pin(self, computed: tf.Tensor) -> None:
         """Keeps the evaluation of `computed` until it is taken, or another one is pinned."""
         if tf.executing_eagerly():
             self._pinned = computed
 
-    def find(self, arguments, *, x=None, y=None):
+    def find(
+        self, arguments: tuple[Any, ...], *, x: tf.Tensor | None = None, y: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor] | None:
         """Returns `(x, y, fldj)` of the last evaluation with this `x` or `y`, or None."""
         evaluation = self._last(arguments, x, y)
         return evaluation and (evaluation.x(), evaluation.y(), evaluation.fldj())
 
-    def take(self, arguments, *, x=None, y=None):
+    def take(
+        self, arguments: tuple[Any, ...], *, x: tf.Tensor | None = None, y: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor] | None:
         """The same as `find`, and forgets the evaluation."""
         evaluation = self._last(arguments, x, y)
         if evaluation is None:

@@ -6,16 +6,18 @@ in bfloat16 turns that into differences which do not cancel: the inverse is then
 
 import contextlib
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 
 _LOCK = threading.Lock()
-_SWITCHED = {}
+_SWITCHED: dict[tuple[Any, str], tuple[Any, int]] = {}
 """By object and attribute: the value it has outside, and how many calls need the other."""
 
 
 @contextlib.contextmanager
-def full_precision(layer):
+def full_precision(layer: keras.layers.Layer) -> Iterator[None]:
     """Within it a Keras layer, and every layer in it, computes in the dtype of its variables."""
     with _LOCK:
         places = list(_places(layer))

@@ -1,14 +1,25 @@
 """Activations that the backward pass builds anew, in place of keeping them."""
 
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from tfp_realnvp.bijectors.affine_coupling import AffineCoupling
 from tfp_realnvp.bijectors.bijector import Bijector
+from tfp_realnvp.bijectors.shared_functions import SharedFunctions
 from tfp_realnvp.bijectors.tracked_variables import tf_variable
 
 
-def recompute(function, bijectors, inputs, trains, shared):
+def recompute(
+    function: Callable[..., Sequence[tf.Tensor]],
+    bijectors: Sequence[tfp.bijectors.Bijector],
+    inputs: Sequence[tf.Tensor],
+    trains: bool,
+    shared: SharedFunctions,
+) -> Sequence[tf.Tensor]:
     """`function(*inputs)`; the backward pass keeps the inputs alone, and runs it once more.
 
     `tf.recompute_grad` does so for functions without state. Here the state of Keras layers is
@@ -59,7 +70,8 @@ def recompute(function, bijectors, inputs, trains, shared):
         return tape.gradient(outputs, sources, upstream, unconnected_gradients="zero")
 
     def in_place(*tensors):
-        outputs, after = run(*_split(tensors, len(inputs)), given)
+        given_inputs, learned_values = _split(tensors, len(inputs))
+        outputs, after = run(given_inputs, learned_values, given)
         states.append(after)
         return outputs
 
@@ -69,9 +81,9 @@ def recompute(function, bijectors, inputs, trains, shared):
         states.append(after)
         return outputs, lambda *upstream: functions[1](*arguments, list(upstream))
 
-    states = []
+    states: list[Any] = []
     arguments = [*inputs, *map(_value, learned)]
-    functions = None
+    functions: Any = None  # A pair of them in a graph.
     if not tf.executing_eagerly():
         functions = shared.traced(run, [*_split(arguments, len(inputs)), given], gradients)
     rebuilt = tf.recompute_grad(in_place) if functions is None else tf.custom_gradient(in_functions)
@@ -97,7 +109,7 @@ def _after(first, tensor):
     return tensor + tf.cast(zero, tensor.dtype)
 
 
-def segments(bijectors):
+def segments(bijectors: Iterable[tfp.bijectors.Bijector]) -> tuple[tuple[tfp.bijectors.Bijector, ...], ...]:
     """Splits the members of a chain into those that are rebuilt together.
 
     Each segment has one coupling, or one member with couplings in it, and what follows it. A
@@ -106,7 +118,7 @@ def segments(bijectors):
     Returns:
       Tuple of tuples of bijectors.
     """
-    result = []
+    result: list[list[tfp.bijectors.Bijector]] = []
     for b in bijectors:
         starts = not result or any(isinstance(m, AffineCoupling) for m in _modules(b))
         if starts or is_rebuilt_inside(result[-1][0]):
@@ -115,7 +127,7 @@ def segments(bijectors):
     return tuple(map(tuple, result))
 
 
-def is_rebuilt_inside(bijector):
+def is_rebuilt_inside(bijector: tfp.bijectors.Bijector) -> bool:
     """Whether a chain in it, or it itself, recomputes."""
     return any(getattr(m, "recompute", False) for m in _modules(bijector))
 

@@ -1,5 +1,8 @@
 """One traced function for all that have equal graphs."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import tensorflow as tf
 
 
@@ -10,10 +13,12 @@ class SharedFunctions:
     arguments, so share one graph: tracing leaves less behind, and it is optimised once.
     """
 
-    def __init__(self):
-        self._by_graph = {}
+    def __init__(self) -> None:
+        self._by_graph: dict[Any, tuple[Callable[..., Any], Callable[..., Any]]] = {}
 
-    def traced(self, function, arguments, companion):
+    def traced(
+        self, function: Callable[..., Any], arguments: Sequence[Any], companion: Callable[..., Any]
+    ) -> tuple[Callable[..., Any], Callable[..., Any]] | None:
         """Traces `function`.
 
         Args:

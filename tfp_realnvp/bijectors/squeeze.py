@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tfp_realnvp.bijectors.batch_axis import flatten_batch
 from tfp_realnvp.bijectors.bijector import Bijector
+from tfp_realnvp.hints import DTypeLike
 
 
 class Squeeze(Bijector):
@@ -33,7 +34,13 @@ class Squeeze(Bijector):
 
     ORDERS = ("channel_major", "ordered")
 
-    def __init__(self, order="channel_major", dtype=None, validate_args=False, name="squeeze"):
+    def __init__(
+        self,
+        order: str = "channel_major",
+        dtype: DTypeLike | None = None,
+        validate_args: bool = False,
+        name: str = "squeeze",
+    ) -> None:
         """Creates the squeeze.
 
         Args:
@@ -65,7 +72,7 @@ class Squeeze(Bijector):
         return True
 
     @property
-    def order(self):
+    def order(self) -> str:
         """The order of the new channels, `"channel_major"` or `"ordered"`."""
         return self._order
 

@@ -1,12 +1,14 @@
 """Variables where `tf.Module` and `tf.train.Checkpoint` find them."""
 
 import abc
-import collections.abc
+from collections.abc import Sequence
 
 import tensorflow as tf
 
+from tfp_realnvp.hints import Variable
 
-class TrackedVariables(collections.abc.Sequence, tf.__internal__.tracking.Trackable):
+
+class TrackedVariables(Sequence, tf.__internal__.tracking.Trackable):
     """A sequence of `tf.Variable`s, as they are at the moment of asking.
 
     A `tf.Module` walks the sequences among its attributes, however deep in chains the
@@ -28,7 +30,7 @@ class TrackedVariables(collections.abc.Sequence, tf.__internal__.tracking.Tracka
         return {**children, **{f"variable_{i}": v for i, v in enumerate(self)}}
 
 
-def tf_variable(variable):
+def tf_variable(variable: Variable) -> tf.Variable:
     """The `tf.Variable` in a `keras.Variable`; another value as it is."""
     # `_value`, since `value` is a cast copy inside a mixed-precision call.
     return getattr(variable, "_value", variable)

@@ -1,6 +1,10 @@
 """The weights that validation has found best."""
 
+from typing import Any
+
 import keras
+
+from tfp_realnvp.hints import Path
 
 
 class BestWeights(keras.callbacks.ModelCheckpoint):
@@ -13,7 +17,7 @@ class BestWeights(keras.callbacks.ModelCheckpoint):
       so_far: Python `float`, the lowest bits/dim so far, or None.
     """
 
-    def __init__(self, filepath, so_far=None):
+    def __init__(self, filepath: Path, so_far: float | None = None) -> None:
         super().__init__(
             filepath,
             monitor="val_bits_per_dim",
@@ -23,12 +27,12 @@ class BestWeights(keras.callbacks.ModelCheckpoint):
             initial_value_threshold=so_far,
         )
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_epoch_begin(epoch, logs)
         self._epoch = epoch
 
-    def on_test_end(self, logs=None):
+    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
         super().on_epoch_end(self._epoch, {f"val_{name}": value for name, value in (logs or {}).items()})
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Does nothing: the weights are those of training again."""

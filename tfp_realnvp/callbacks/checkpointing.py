@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,7 +10,8 @@ import tensorflow as tf
 from absl import logging
 
 from tfp_realnvp.bijectors.tracked_variables import tf_variable
-from tfp_realnvp.checkpoints import Progress
+from tfp_realnvp.checkpoints import Checkpoints, Progress
+from tfp_realnvp.interrupts import Interrupts
 from tfp_realnvp.replicas import agreed
 
 
@@ -31,14 +33,20 @@ class Checkpointing(keras.callbacks.Callback):
       interrupts: `Interrupts`, after which one is saved and `KeyboardInterrupt` raised, or None.
     """
 
-    def __init__(self, checkpoints, progress=None, minutes=None, interrupts=None):
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        progress: Progress | None = None,
+        minutes: float | None = None,
+        interrupts: Interrupts | None = None,
+    ) -> None:
         super().__init__()
         self.checkpoints = checkpoints
         self.minutes = minutes
         self.interrupts = interrupts
         self.progress = progress or Progress()
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._begin = time.monotonic() - self.progress.seconds
         self._saved = time.monotonic()
         self._restored_metrics = None
@@ -46,7 +54,7 @@ class Checkpointing(keras.callbacks.Callback):
             # Each replica has its own part of a metric: TensorFlow sums them, NumPy cannot.
             self._restored_metrics = [tf.convert_to_tensor(v) for v in self._metrics()]
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._first_step = self.progress.step
         self._ends_epoch = False
         if self._restored_metrics is not None:
@@ -54,7 +62,7 @@ class Checkpointing(keras.callbacks.Callback):
                 v.assign(value)
             self._restored_metrics = None
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         step = self._first_step + batch + 1
         batches = self.progress.batches + step - self.progress.step
         self.progress = dataclasses.replace(self.progress, step=step, batches=batches)
@@ -68,7 +76,7 @@ class Checkpointing(keras.callbacks.Callback):
         elif self.model.stop_training or self._agreed(self._is_time()):
             self._save()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self.progress.step < self.params["steps"]:
             return
         if self._ends_epoch:

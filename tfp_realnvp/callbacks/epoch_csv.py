@@ -2,9 +2,11 @@
 
 import csv
 import pathlib
+from typing import Any
 
 import keras
 
+from tfp_realnvp.hints import Path
 from tfp_realnvp.whole_file import whole_file
 
 COLUMNS = "loss", "bits_per_dim", "val_bits_per_dim"
@@ -19,12 +21,19 @@ class EpochCSV(keras.callbacks.CSVLogger):
         go: they are trained again.
     """
 
-    def __init__(self, filename, initial_epoch=0):
+    def __init__(self, filename: Path, initial_epoch: int = 0) -> None:
         super().__init__(filename, append=True)
         self.initial_epoch = initial_epoch
 
-    def lowest(self, column):
-        """Smallest value of the epochs that stay, or None."""
+    def lowest(self, column: str) -> float | None:
+        """Smallest value of the epochs that stay.
+
+        Args:
+          column: Python `str`, one of `COLUMNS`.
+
+        Returns:
+          Python `float`, or None if there are none.
+        """
         i = 1 + COLUMNS.index(column)
         return min((float(row[i]) for row in self._rows()), default=None)
 
@@ -33,7 +42,7 @@ class EpochCSV(keras.callbacks.CSVLogger):
         rows = list(csv.reader(path.read_text().splitlines()))[1:] if path.exists() else []
         return [row for row in rows if row and int(row[0]) < self.initial_epoch]
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         rows = self._rows()
         with whole_file(self.filename) as partial, open(partial, "w", newline="") as file:
             table = csv.writer(file, lineterminator="\n")

@@ -1,12 +1,13 @@
 """Samples after epochs."""
 
-import functools
 import pathlib
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfp_realnvp import figures
+from tfp_realnvp.hints import Path
 from tfp_realnvp.image_grid import image_grid, save_image_grid
 
 
@@ -24,26 +25,28 @@ class SampleGrid(keras.callbacks.Callback):
       **kwargs: Arguments of `figures.samples`: how many, how warm and under which conditions.
     """
 
-    def __init__(self, folder, every=1, num_levels=256, log_dir=None, **kwargs):
+    def __init__(
+        self, folder: Path, every: int = 1, num_levels: int = 256, log_dir: Path | None = None, **kwargs: Any
+    ) -> None:
         super().__init__()
         self.folder = pathlib.Path(folder)
         self.every, self.num_levels, self.log_dir = every, num_levels, log_dir
-        self._drawn = functools.partial(figures.samples, **kwargs)
+        self._options = kwargs
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._writer = None if self.log_dir is None else tf.summary.create_file_writer(str(self.log_dir))
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if (epoch + 1) % self.every:
             return
-        images = self._drawn(self.model).images
+        images = figures.samples(self.model, **self._options).images
         save_image_grid(self.folder / f"epoch_{epoch + 1:04}.png", images, self.num_levels)
         if self._writer is not None:
             with self._writer.as_default(step=epoch):
                 tf.summary.image("samples", image_grid(images, self.num_levels)[None])
             self._writer.flush()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._writer is not None:
             self._writer.close()

@@ -1,5 +1,7 @@
 """An end to training that only meets numbers which are not finite."""
 
+from typing import Any
+
 import keras
 from absl import logging
 
@@ -14,14 +16,14 @@ class StopAtNonFinite(keras.callbacks.Callback):
       FloatingPointError: from `fit`, naming likely causes.
     """
 
-    def __init__(self, in_a_row=20):
+    def __init__(self, in_a_row: int = 20) -> None:
         super().__init__()
         self.in_a_row = in_a_row
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._before = int(self.model.optimizer.skipped.numpy())
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if int(self.model.optimizer.skipped_in_a_row.numpy()) >= self.in_a_row:
             raise FloatingPointError(
                 f"{self.in_a_row} batches in a row had a loss or a gradient that is not finite; their "
@@ -30,7 +32,7 @@ class StopAtNonFinite(keras.callbacks.Callback):
                 "that grow without bound (`max_log_scale` bounds them), a `dtype_policy` of low precision."
             )
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         skipped = int(self.model.optimizer.skipped.numpy()) - self._before
         if skipped:
             logging.warning(

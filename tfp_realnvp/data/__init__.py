@@ -1,12 +1,14 @@
 """Data sets of images by name."""
 
 import functools
+from collections.abc import Callable
 
 from tfp_realnvp.data import array_file, celeba, cifar10, digits, folder, imagenet, lsun
 from tfp_realnvp.data.batches import conditions_to_draw, evaluation_batches, first_images, training_batches
 from tfp_realnvp.data.image_data import ImageData
+from tfp_realnvp.hints import Path
 
-SOURCES = {
+SOURCES: dict[str, Callable[..., ImageData]] = {
     "array": array_file.load,
     "celeba": celeba.load,
     "cifar10": cifar10.load,
@@ -31,7 +33,7 @@ __all__ = [
 ]
 
 
-def load(name, data_dir=None, image_size=None):
+def load(name: str, data_dir: Path | None = None, image_size: int | None = None) -> ImageData:
     """Loads a data set of images.
 
     Args:

@@ -4,14 +4,15 @@ import pathlib
 
 import numpy as np
 
-from tfp_realnvp.data.image_data import arrays
+from tfp_realnvp.data.image_data import ImageData, arrays
+from tfp_realnvp.hints import Path
 
 TEST_SHARE = 0.1
 CLASSES_OF = {"x_train": "y_train", "x_test": "y_test"}
 STARTS = (b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")  # Of .npy, .npz and empty .npz files.
 
 
-def load(path):
+def load(path: Path | None) -> ImageData:
     """Loads images from an `.npy` or `.npz` file.
 
     An `.npz` file may hold `x_train` and `x_test`, and classes as `y_train` and `y_test`;
@@ -43,7 +44,7 @@ def load(path):
     ]
     _check_alike(images, classes, path)
     if len(images) == 1:
-        images, classes = _split(*images, *classes, path)
+        images, classes = _split(images[0], classes[0], path)
     return _image_data(images, classes)
 
 
@@ -145,8 +146,8 @@ def _split(images, classes, path):
 def _image_data(images, classes):
     largest = int(max(x.max() for x in images))
     num_classes = None if classes[0] is None else int(max(c.max() for c in classes)) + 1
-    splits = [
+    train, test = (
         (x.astype(np.uint8), np.zeros(len(x), np.int64) if y is None else y)
         for x, y in zip(images, classes, strict=True)
-    ]
-    return arrays(*splits, num_levels=256 if largest > 127 else largest + 1, num_classes=num_classes)
+    )
+    return arrays(train, test, num_levels=256 if largest > 127 else largest + 1, num_classes=num_classes)

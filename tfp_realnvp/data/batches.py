@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_realnvp.arguments import check_integer
+from tfp_realnvp.data.image_data import ImageData
 from tfp_realnvp.images import dequantize
 
 CACHED_BYTES = 4 * 2**30
@@ -15,7 +16,14 @@ SHUFFLED = 20_000
 """Images among which a data set that does not stay in memory is shuffled."""
 
 
-def training_batches(data, batch_size, conditional=False, flip=False, seed=None, start=0):
+def training_batches(
+    data: ImageData,
+    batch_size: int,
+    conditional: bool = False,
+    flip: bool = False,
+    seed: int | None = None,
+    start: int = 0,
+) -> tf.data.Dataset:
     """Endless batches of the training split, in a new order every time through it.
 
     Order, windows and mirror images are functions of the seed and of the number of the batch,
@@ -64,7 +72,14 @@ def training_batches(data, batch_size, conditional=False, flip=False, seed=None,
     return _with_conditions(batches, data, conditional).prefetch(tf.data.AUTOTUNE)
 
 
-def evaluation_batches(data, batch_size, conditional=False, num_images=None, split="test", noise_seed=None):
+def evaluation_batches(
+    data: ImageData,
+    batch_size: int,
+    conditional: bool = False,
+    num_images: int | None = None,
+    split: str = "test",
+    noise_seed: int | None = None,
+) -> tf.data.Dataset:
     """Batches of a split in its own order, always the same ones.
 
     Args:
@@ -101,7 +116,9 @@ def evaluation_batches(data, batch_size, conditional=False, num_images=None, spl
     return _with_conditions(batches, data, conditional).prefetch(tf.data.AUTOTUNE)
 
 
-def first_images(data, num_images, split="test"):
+def first_images(
+    data: ImageData, num_images: int, split: str = "test"
+) -> tuple[np.ndarray, np.ndarray | None]:
     """The first images of a split and, if it has labels, their conditions.
 
     Args:
@@ -113,13 +130,12 @@ def first_images(data, num_images, split="test"):
       uint8 array of shape `[n, *event_shape]`; float32 array of shape `[n, num_conditions]`,
       or None.
     """
-    has_labels = data.num_conditions is not None
-    batches = evaluation_batches(data, num_images, has_labels, num_images, split)
-    batch = next(batches.as_numpy_iterator())
-    return batch if has_labels else (batch, None)
+    if data.num_conditions is None:
+        return _first_batch(data, num_images, False, split), None
+    return _first_batch(data, num_images, True, split)
 
 
-def conditions_to_draw(data, num_images=8):
+def conditions_to_draw(data: ImageData, num_images: int = 8) -> np.ndarray:
     """Conditions to draw samples under: all classes, or the attributes of some test images.
 
     Args:
@@ -129,9 +145,13 @@ def conditions_to_draw(data, num_images=8):
     Returns:
       float32 array of shape `[n, num_conditions]`.
     """
-    if data.attributes is None:
-        return np.eye(data.num_conditions, dtype=np.float32)
-    return first_images(data, num_images)[1]
+    if data.attributes is None and data.num_classes is not None:
+        return np.eye(data.num_classes, dtype=np.float32)
+    return _first_batch(data, num_images, True, "test")[1]
+
+
+def _first_batch(data, num_images, conditional, split):
+    return next(evaluation_batches(data, num_images, conditional, num_images, split).as_numpy_iterator())
 
 
 def _passes(images, buffer_size, seed, first):

@@ -4,12 +4,13 @@ import tensorflow as tf
 
 from tfp_realnvp.data.image_data import ImageData
 from tfp_realnvp.data.prepared import splits
+from tfp_realnvp.hints import Path
 
 SIDE = 64
 TOP, LEFT, CROP = 40, 15, 148
 
 
-def load(data_dir=None):
+def load(data_dir: Path | None = None) -> ImageData:
     """Loads CelebA: 162,770 training and 19,867 validation images of 64 x 64 x 3.
 
     Args:
@@ -38,7 +39,14 @@ def load(data_dir=None):
     return ImageData(train, test, event_shape=(SIDE, SIDE, 3), attributes=attributes)
 
 
-def cropped(image):
-    """The 148 x 148 pixels in the middle of an image of 218 x 178, at 64 x 64."""
+def cropped(image: tf.Tensor) -> tf.Tensor:
+    """The 148 x 148 pixels in the middle of an image, at 64 x 64.
+
+    Args:
+      image: uint8 `Tensor` of shape `[218, 178, 3]`.
+
+    Returns:
+      uint8 `Tensor` of shape `[64, 64, 3]`.
+    """
     image = tf.image.crop_to_bounding_box(image, TOP, LEFT, CROP, CROP)
     return tf.cast(tf.round(tf.image.resize(image, (SIDE, SIDE))), tf.uint8)

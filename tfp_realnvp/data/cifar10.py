@@ -2,9 +2,10 @@
 
 from tfp_realnvp.data.image_data import ImageData
 from tfp_realnvp.data.prepared import splits
+from tfp_realnvp.hints import Path
 
 
-def load(data_dir=None):
+def load(data_dir: Path | None = None) -> ImageData:
     """Loads CIFAR-10: 50,000 training and 10,000 test images of 32 x 32 x 3, 10 classes.
 
     Args:

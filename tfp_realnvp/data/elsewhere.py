@@ -4,10 +4,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_realnvp.data import digits
+from tfp_realnvp.data.image_data import ImageData
 from tfp_realnvp.data.levels import levels
 
 
-def elsewhere(data, num_images, seed=0):
+def elsewhere(data: ImageData, num_images: int, seed: int = 0) -> dict[str, np.ndarray]:
     """Images from elsewhere, of the shape and the levels of a data set's.
 
     Args:

@@ -10,11 +10,12 @@ from absl import logging
 from tfp_realnvp.arguments import check_integer
 from tfp_realnvp.data import image_file
 from tfp_realnvp.data.image_data import ImageData
+from tfp_realnvp.hints import Path
 
 TEST_SHARE = 0.1
 
 
-def load(data_dir, image_size=None):
+def load(data_dir: Path | None, image_size: int | None = None) -> ImageData:
     """Loads the images below a folder; a fixed tenth of them is the test split.
 
     Where all images are in sub-folders, the sub-folders are their classes. Hidden files
@@ -81,7 +82,7 @@ def _sizes(files):
     sizes = paths.map(
         lambda i, path: (i, tf.shape(image_file.read(path))[:2]), num_parallel_calls=tf.data.AUTOTUNE
     )
-    found = {}
+    found: dict[pathlib.Path, tuple[int, int]] = {}
     for numbers, sides in sizes.ignore_errors().batch(1024).as_numpy_iterator():
         found.update(zip((files[i] for i in numbers), map(tuple, sides.tolist()), strict=True))
     return found

@@ -2,7 +2,10 @@
 
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
+
+from tfp_realnvp.hints import Path, TensorLike
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,33 +25,40 @@ class ImageData:
 
     train: tf.data.Dataset
     test: tf.data.Dataset
-    event_shape: tuple
+    event_shape: tuple[int, ...]
     num_levels: int = 256
     num_classes: int | None = None
-    attributes: tuple | None = None
+    attributes: tuple[str, ...] | None = None
 
     @property
-    def num_train(self):
+    def num_train(self) -> int:
         """Python `int`, number of training images."""
         return int(self.train.cardinality())
 
     @property
-    def num_test(self):
+    def num_test(self) -> int:
         """Python `int`, number of test images."""
         return int(self.test.cardinality())
 
     @property
-    def num_conditions(self):
+    def num_conditions(self) -> int | None:
         """Python `int`, size of the vector which is an image's condition, or None."""
         return len(self.attributes) if self.attributes else self.num_classes
 
-    def check_has_labels(self, data_dir=None):
-        """Raises a ValueError, which names `data_dir`, if there are neither classes nor attributes."""
+    def check_has_labels(self, data_dir: Path | None = None) -> None:
+        """Checks that an image has a condition.
+
+        Args:
+          data_dir: Where the images are, for the error, or None.
+
+        Raises:
+          ValueError: if there are neither classes nor attributes.
+        """
         if self.num_conditions is None:
             those = f"those of {data_dir!r}" if data_dir else "these"
             raise ValueError(f"`conditional` needs images with classes or attributes; {those} have none.")
 
-    def conditions(self, labels):
+    def conditions(self, labels: TensorLike) -> tf.Tensor:
         """Labels of images as conditions of a flow.
 
         Args:
@@ -64,7 +74,7 @@ class ImageData:
         self.check_has_labels()
         return tf.cast(labels, tf.float32) if self.attributes else tf.one_hot(labels, self.num_classes)
 
-    def alike(self, conditions, number=0):
+    def alike(self, conditions: np.ndarray, number: int = 0) -> np.ndarray:
         """Which images have the class of one of them; all have, where conditions are attributes.
 
         Args:
@@ -77,8 +87,23 @@ class ImageData:
         return (conditions == conditions[number]).all(axis=-1) | bool(self.attributes)
 
 
-def arrays(train, test, num_levels=256, num_classes=None):
-    """`ImageData` from a pair of arrays, images and classes, for each split."""
+def arrays(
+    train: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    num_levels: int = 256,
+    num_classes: int | None = None,
+) -> ImageData:
+    """`ImageData` from arrays in memory.
+
+    Args:
+      train, test: Pairs of arrays, uint8 images of shape `[n, height, width, channels]` and
+        their classes of shape `[n]`, zeros where there are none.
+      num_levels: Python `int`, number of values a pixel takes.
+      num_classes: Python `int`, or None where there are no classes.
+
+    Returns:
+      `ImageData`.
+    """
     return ImageData(
         train=tf.data.Dataset.from_tensor_slices(train),
         test=tf.data.Dataset.from_tensor_slices(test),

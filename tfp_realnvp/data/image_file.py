@@ -3,10 +3,12 @@
 import keras
 import tensorflow as tf
 
+from tfp_realnvp.hints import Shape
+
 FORMATS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 
 
-def read(path):
+def read(path: tf.Tensor) -> tf.Tensor:
     """The image in a file, whatever its ending says of the format.
 
     Grey images get three equal channels. Alpha is dropped: what is transparent has the colour
@@ -25,13 +27,23 @@ def read(path):
     return decoded(tf.io.read_file(path))
 
 
-def decoded(content):
-    """The image in the bytes of a file, a scalar string `Tensor`, as `read` gives it."""
+def decoded(content: tf.Tensor) -> tf.Tensor:
+    """The image in the bytes of a file.
+
+    Args:
+      content: Scalar string `Tensor`.
+
+    Returns:
+      `Tensor` as `read` gives it.
+
+    Raises:
+      tf.errors.OpError: if there is no whole image in it.
+    """
     image = tf.io.decode_image(content, channels=3, expand_animations=False)
     return tf.cond(_is_bmp_with_palette(content), lambda: _colours(content, image), lambda: image)
 
 
-def resized(image, size):
+def resized(image: tf.Tensor, size: Shape) -> tf.Tensor:
     """An image cropped in the middle to the proportions of another size, and brought to that.
 
     Args:

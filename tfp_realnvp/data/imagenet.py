@@ -4,9 +4,10 @@ import tensorflow as tf
 
 from tfp_realnvp.data.image_data import ImageData
 from tfp_realnvp.data.prepared import splits
+from tfp_realnvp.hints import Path
 
 
-def load(side, data_dir=None):
+def load(side: int, data_dir: Path | None = None) -> ImageData:
     """Loads down-sampled ImageNet: 1,281,149 training and 49,999 validation images, no labels.
 
     Args:

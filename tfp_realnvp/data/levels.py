@@ -5,7 +5,7 @@ import numpy as np
 from tfp_realnvp.images import quantize
 
 
-def levels(images, channels, num_levels):
+def levels(images: np.ndarray, channels: int, num_levels: int) -> np.ndarray:
     """Values in [0, 1] as integers, in grey where the number of channels is another.
 
     Args:

@@ -4,12 +4,13 @@ import tensorflow as tf
 
 from tfp_realnvp.data.image_data import ImageData
 from tfp_realnvp.data.prepared import splits
+from tfp_realnvp.hints import Path
 
 SMALLEST_SIDE = 96
 SIDE = 64
 
 
-def load(category, data_dir=None):
+def load(category: str, data_dir: Path | None = None) -> ImageData:
     """Loads a category of LSUN: windows of 64 x 64 pixels of images whose smallest side is 96.
 
     Args:
@@ -34,8 +35,15 @@ def load(category, data_dir=None):
     return ImageData(train, test, event_shape=(SIDE, SIDE, 3))
 
 
-def resized(image):
-    """`image`, `[height, width, 3]`, with a smallest side of 96 pixels and the same proportions."""
+def resized(image: tf.Tensor) -> tf.Tensor:
+    """An image with a smallest side of 96 pixels and the same proportions.
+
+    Args:
+      image: uint8 `Tensor` of shape `[height, width, 3]`.
+
+    Returns:
+      uint8 `Tensor` of rank 3.
+    """
     sides = tf.shape(image)[:2]
     sides = tf.cast(tf.round(sides * SMALLEST_SIDE / tf.reduce_min(sides)), tf.int32)
     image = tf.image.resize(image, sides, antialias=True)

@@ -5,9 +5,12 @@ import tensorflow as tf
 
 from tfp_realnvp.data import image_file
 from tfp_realnvp.data.levels import levels
+from tfp_realnvp.hints import Shape
 
 
-def own_image(content, event_shape, num_levels=256, name="the file"):
+def own_image(
+    content: bytes, event_shape: Shape, num_levels: int = 256, name: str = "the file"
+) -> tuple[np.ndarray, list[str]]:
     """The image in a file, as one of a data set of given shape and levels.
 
     As images of a folder it is cropped in the middle and resized, but never enlarged, since

@@ -1,9 +1,14 @@
 """Splits of a data set as TensorFlow Datasets prepares it."""
 
+from collections.abc import Sequence
+
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from tfp_realnvp.hints import Path
 
-def splits(name, names, data_dir=None):
+
+def splits(name: str, names: Sequence[str], data_dir: Path | None = None) -> list[tf.data.Dataset]:
     """Loads splits of a data set of TensorFlow Datasets.
 
     Args:

@@ -1,8 +1,12 @@
 """The networks of the paper's image couplings: an event's kept part in, shift and scale out."""
 
+from typing import Any
+
 import keras
+import tensorflow as tf
 from keras import ops
 
+from tfp_realnvp.hints import InputShape, TensorLike
 from tfp_realnvp.masks import checkerboard_mask
 from tfp_realnvp.networks.inner_batch_norm import InnerBatchNorm
 from tfp_realnvp.networks.residual_network import ResidualNetwork
@@ -36,24 +40,26 @@ class CouplingNetwork(keras.layers.Layer):
     Dinh et al. (2017), sections 3.2 to 3.5; the authors' released code.
     """
 
-    gain_name, initial_gain = None, None
+    gain_name: str
+    initial_gain: float
+    mask_channels: int
 
     def __init__(
         self,
-        channels,
-        invert,
-        filters,
-        num_residual_blocks,
-        skip=True,
-        bottleneck=False,
-        use_batch_norm=True,
-        conditional_channels=None,
-        **kwargs,
-    ):
+        channels: int,
+        invert: bool,
+        filters: int,
+        num_residual_blocks: int,
+        skip: bool = True,
+        bottleneck: bool = False,
+        use_batch_norm: bool = True,
+        conditional_channels: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.channels, self.invert, self.use_batch_norm = channels, invert, use_batch_norm
         self.conditional_channels = conditional_channels
-        network = {
+        network: dict[str, Any] = {
             "filters": filters,
             "num_residual_blocks": num_residual_blocks,
             "skip": skip,
@@ -71,7 +77,7 @@ class CouplingNetwork(keras.layers.Layer):
             2 * self.changed_channels, dtype=self.dtype_policy, name="resnet", **network
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: InputShape) -> None:
         kept = (*input_shape[:-1], self.kept_channels)
         if self.bn_in:
             self.bn_in.build(kept)
@@ -86,7 +92,7 @@ class CouplingNetwork(keras.layers.Layer):
         if not self.use_batch_norm:
             self.offset = self.add_weight(shape=(), initializer="zeros", name="scale_shift", autocast=False)
 
-    def call(self, x, conditional_input=None):
+    def call(self, x: tf.Tensor, conditional_input: TensorLike | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         a = self.kept(x)
         if self.bn_in:
             a = self.after_norm(self.bn_in(a))
@@ -98,7 +104,7 @@ class CouplingNetwork(keras.layers.Layer):
             log_scale = log_scale + self.offset
         return self.placed(-t), self.placed(-log_scale)
 
-    def planes(self, x, condition):
+    def planes(self, x: tf.Tensor, condition: TensorLike | None) -> list[tf.Tensor]:
         """Further input channels: the mask, if it varies over space, and the condition."""
         return [] if condition is None else [self._condition_planes(x, condition)]
 
@@ -112,7 +118,7 @@ class CouplingNetwork(keras.layers.Layer):
         blocks = (batch, height, factor, width, factor, self.conditional_channels)
         return ops.mean(ops.reshape(condition, blocks), axis=(2, 4))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._config}
 
 
@@ -124,23 +130,23 @@ class CheckerboardNetwork(CouplingNetwork):
     mask_channels = 1
 
     @property
-    def kept_channels(self):
+    def kept_channels(self) -> int:
         return self.channels
 
     @property
-    def changed_channels(self):
+    def changed_channels(self) -> int:
         return self.channels
 
-    def kept(self, x):
+    def kept(self, x: tf.Tensor) -> tf.Tensor:
         return x
 
-    def after_norm(self, a):
+    def after_norm(self, a: tf.Tensor) -> tf.Tensor:
         return 2 * a  # Half of what was normalised is zero.
 
-    def placed(self, value):
+    def placed(self, value: tf.Tensor) -> tf.Tensor:
         return value
 
-    def planes(self, x, condition):
+    def planes(self, x: tf.Tensor, condition: TensorLike | None) -> list[tf.Tensor]:
         mask = checkerboard_mask((*x.shape[1:3], 1), self.invert)
         mask = ops.broadcast_to(ops.cast(mask, x.dtype), (ops.shape(x)[0], *mask.shape))
         return [mask, *super().planes(x, condition)]
@@ -154,21 +160,21 @@ class ChannelNetwork(CouplingNetwork):
     mask_channels = 0
 
     @property
-    def kept_channels(self):
+    def kept_channels(self) -> int:
         first = self.channels // 2
         return self.channels - first if self.invert else first
 
     @property
-    def changed_channels(self):
+    def changed_channels(self) -> int:
         return self.channels - self.kept_channels
 
-    def kept(self, x):
+    def kept(self, x: tf.Tensor) -> tf.Tensor:
         return x[..., self.changed_channels :] if self.invert else x[..., : self.kept_channels]
 
-    def after_norm(self, a):
+    def after_norm(self, a: tf.Tensor) -> tf.Tensor:
         return a
 
-    def placed(self, value):
+    def placed(self, value: tf.Tensor) -> tf.Tensor:
         kept = ((0, self.kept_channels) if self.invert else (self.kept_channels, 0),)
         return ops.pad(value, ((0, 0),) * 3 + kept)
 

@@ -1,5 +1,7 @@
 """The batch norm inside of the networks."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -19,14 +21,14 @@ class InnerBatchNorm(keras.layers.BatchNormalization):
     Dinh et al. (2017), section 3.7; the authors' released code.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"scale": False, "momentum": 0.9, "epsilon": 1e-4, **kwargs})
 
-    def add_weight(self, *args, **kwargs):
+    def add_weight(self, *args: Any, **kwargs: Any) -> keras.Variable:
         # Moving statistics are the mean of the replicas' own, which Keras would keep apart.
         return super().add_weight(*args, **{"aggregation": "mean", **kwargs})
 
-    def call(self, x, training=None):
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         if self.compute_dtype == "float64" or self.synchronized:
             return super().call(x, training=training)
         is_training = bool(training) and self.trainable

@@ -1,7 +1,13 @@
 """The multi-layer perceptron that conditions the couplings of a vector flow."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
+import tensorflow as tf
 from keras import ops
+
+from tfp_realnvp.hints import InputShape, TensorLike
 
 
 @keras.saving.register_keras_serializable("tfp_realnvp")
@@ -22,9 +28,15 @@ class MLP(keras.layers.Layer):
       conditional_event_size: Python `int` or None, dimensions of a condition.
     """
 
-    def __init__(self, event_size, hidden_units, conditional_event_size=None, **kwargs):
+    def __init__(
+        self,
+        event_size: int,
+        hidden_units: Sequence[int],
+        conditional_event_size: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self._config = {
+        self._config: dict[str, Any] = {
             "event_size": event_size,
             "hidden_units": tuple(hidden_units),
             "conditional_event_size": conditional_event_size,
@@ -37,7 +49,7 @@ class MLP(keras.layers.Layer):
             2 * event_size, kernel_initializer="zeros", dtype=self.dtype_policy, name="out"
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: InputShape) -> None:
         size = self._config["event_size"] + (self._config["conditional_event_size"] or 0)
         for layer in (*self.hidden, self.out):
             layer.build((None, size))
@@ -46,7 +58,7 @@ class MLP(keras.layers.Layer):
             shape=(self._config["event_size"],), initializer="ones", name="gain", autocast=False
         )
 
-    def call(self, x, conditional_input=None):
+    def call(self, x: tf.Tensor, conditional_input: TensorLike | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         if conditional_input is not None:
             x = ops.concatenate([x, ops.cast(conditional_input, x.dtype)], axis=-1)
         for layer in self.hidden:
@@ -54,5 +66,5 @@ class MLP(keras.layers.Layer):
         shift, s = ops.split(ops.cast(self.out(x), self.variable_dtype), 2, axis=-1)
         return shift, self.gain * ops.tanh(s)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._config}

@@ -1,8 +1,12 @@
 """The residual network that gives the shift and scale of an image coupling."""
 
+from typing import Any
+
 import keras
+import tensorflow as tf
 from keras import ops
 
+from tfp_realnvp.hints import InputShape
 from tfp_realnvp.networks.inner_batch_norm import InnerBatchNorm
 from tfp_realnvp.networks.weight_norm_conv import WeightNormConv2D
 
@@ -31,14 +35,14 @@ class ResidualNetwork(keras.layers.Layer):
 
     def __init__(
         self,
-        outputs,
-        filters,
-        num_residual_blocks,
-        skip=True,
-        bottleneck=False,
-        use_batch_norm=True,
-        **kwargs,
-    ):
+        outputs: int,
+        filters: int,
+        num_residual_blocks: int,
+        skip: bool = True,
+        bottleneck: bool = False,
+        use_batch_norm: bool = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._config = {
             "outputs": outputs,
@@ -66,13 +70,14 @@ class ResidualNetwork(keras.layers.Layer):
                 self.skips.append(WeightNormConv2D(filters, 1, dtype=dtype, name=f"skip_{i}"))
         self.out = PreActivatedConv(outputs, 1, use_batch_norm, dtype=dtype, name="out")
 
-    def build(self, input_shape):
+    def build(self, input_shape: InputShape) -> None:
         hidden = (*input_shape[:-1], self._config["filters"])
         self.h_in.build(input_shape)
-        for layer in (*self.blocks, *self.skips, self.out):
+        layers: list[keras.layers.Layer] = [*self.blocks, *self.skips, self.out]
+        for layer in layers:
             layer.build(hidden)
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         state = self.h_in(x)
         total = self.skips[0](state) if self.skips else None
         for i, block in enumerate(self.blocks):
@@ -81,7 +86,7 @@ class ResidualNetwork(keras.layers.Layer):
                 total = total + self.skips[i + 1](state)
         return self.out(total if self.skips else state)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._config}
 
 
@@ -89,7 +94,7 @@ class ResidualNetwork(keras.layers.Layer):
 class ResidualBlock(keras.layers.Layer):
     """Two pre-activated 3x3 convolutions, or three of 1x1, 3x3 and 1x1."""
 
-    def __init__(self, filters, bottleneck, use_batch_norm, **kwargs):
+    def __init__(self, filters: int, bottleneck: bool, use_batch_norm: bool, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._config = {"filters": filters, "bottleneck": bottleneck, "use_batch_norm": use_batch_norm}
         *plain, last = (1, 3, 1) if bottleneck else (3, 3)
@@ -109,16 +114,16 @@ class ResidualBlock(keras.layers.Layer):
             PreActivatedConv(filters, last, use_batch_norm, dtype=self.dtype_policy, name="out")
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: InputShape) -> None:
         for conv in self.convs:
             conv.build(input_shape)
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         for conv in self.convs:
             x = conv(x)
         return x
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._config}
 
 
@@ -126,7 +131,15 @@ class ResidualBlock(keras.layers.Layer):
 class PreActivatedConv(keras.layers.Layer):
     """Batch norm (if used) and ReLU, then a weight-normalised convolution."""
 
-    def __init__(self, filters, kernel_size, use_batch_norm, use_magnitude=True, use_bias=True, **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int,
+        use_batch_norm: bool,
+        use_magnitude: bool = True,
+        use_bias: bool = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._config = {
             "filters": filters,
@@ -140,13 +153,13 @@ class PreActivatedConv(keras.layers.Layer):
             filters, kernel_size, use_magnitude, use_bias, dtype=self.dtype_policy, name="conv"
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: InputShape) -> None:
         if self.norm:
             self.norm.build(input_shape)
         self.conv.build(input_shape)
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         return self.conv(ops.relu(self.norm(x) if self.norm else x))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._config}

@@ -1,7 +1,12 @@
 """Convolution with weight normalisation."""
 
+from typing import Any
+
 import keras
+import tensorflow as tf
 from keras import ops
+
+from tfp_realnvp.hints import InputShape
 
 
 @keras.saving.register_keras_serializable("tfp_realnvp")
@@ -23,12 +28,14 @@ class WeightNormConv2D(keras.layers.Layer):
     code of Dinh et al. (2017).
     """
 
-    def __init__(self, filters, kernel_size, use_magnitude=True, use_bias=True, **kwargs):
+    def __init__(
+        self, filters: int, kernel_size: int, use_magnitude: bool = True, use_bias: bool = True, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.filters, self.kernel_size = filters, kernel_size
         self.use_magnitude, self.use_bias = use_magnitude, use_bias
 
-    def build(self, input_shape):
+    def build(self, input_shape: InputShape) -> None:
         inputs, side = input_shape[-1], self.kernel_size
         limit = (2 / inputs) ** 0.5
         self.kernel = self.add_weight(
@@ -47,17 +54,17 @@ class WeightNormConv2D(keras.layers.Layer):
         if self.use_bias:
             self.bias = self.add_weight(shape=(self.filters,), initializer="zeros", name="bias")
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         y = ops.conv(x, ops.cast(self.normalised_kernel(), x.dtype), padding="same")
         return y + self.bias if self.use_bias else y
 
-    def normalised_kernel(self):
+    def normalised_kernel(self) -> tf.Tensor:
         """The kernel the convolution uses, in the variables' dtype."""
         kernel = ops.convert_to_tensor(self.kernel)
         gain = ops.rsqrt(ops.sum(ops.square(kernel), axis=(0, 1, 2)))
         return kernel * (gain * self.magnitude if self.use_magnitude else gain)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,

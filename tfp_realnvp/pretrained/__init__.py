@@ -5,12 +5,12 @@ import pathlib
 FOLDER = pathlib.Path(__file__).parent
 
 
-def names():
+def names() -> list[str]:
     """Sorted list of the names of the models."""
     return sorted(path.parent.name for path in FOLDER.glob("*/model.keras"))
 
 
-def model_path(name):
+def model_path(name: str) -> pathlib.Path:
     """The `.keras` file of a model.
 
     Args:
