@@ -1,7 +1,7 @@
 """Serves a page, to this computer only, on which one moves through the latents of a trained run.
 
 python examples/explore.py --run=runs/digits
-python examples/explore.py --run=examples/gallery/cifar10_small --port=8000
+python examples/explore.py --run=tfp_realnvp/pretrained/cifar10_small --port=8000
 
 Two sliders move over the manifold that four test images span (equation 19); the finer scales of a point may
 be drawn anew; an image of one's own may take the place of one of the four. While it runs, this makes a
