@@ -13,7 +13,10 @@ def of_shape(value: TensorLike, event_shape: tf.TensorShape, name: str) -> tf.Te
         raise TypeError(f"`{name}` must be floats or integers; got dtype {value.dtype.name}.")
     if not value.shape[-event_shape.rank :].is_compatible_with(event_shape):
         raise ValueError(f"`{name}` must be of shape [batch, *{tuple(event_shape)}]; got {value.shape}.")
-    return value
+    if value.shape.rank is None:
+        return value
+    # In a graph sides may be unknown until it runs.
+    return tf.ensure_shape(value, value.shape[: -event_shape.rank].concatenate(event_shape))
 
 
 def condition_shapes(distribution: tfp.distributions.Distribution) -> list[tf.TensorShape]:
