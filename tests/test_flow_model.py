@@ -363,5 +363,7 @@ def test_events_of_another_shape_after_a_first_fit():
     model = image_model()
     model.compile()
     model.fit(images(), verbose=0)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"not compatible with expected shape \[\?,4,4,1\]"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"not compatible with expected shape \[\?,4,4,1\]"
+    ):
         model.fit(np.zeros((8, 6, 6, 1), np.uint8), verbose=0)

@@ -11,6 +11,7 @@ EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 GUIDES = sorted((EXAMPLES / "guides").glob("*.md"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guide", GUIDES, ids=[guide.stem for guide in GUIDES])
 def test_guide(guide, tmp_path):
     code = "\n".join(re.findall(r"```python\n(.*?)```", guide.read_text(), re.DOTALL))
