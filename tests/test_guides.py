@@ -32,3 +32,13 @@ def test_commands_have_flags_that_there_are(command):
     script, *flags = command
     defined = re.findall(r'DEFINE_\w+\(\s*"(\w+)"', (EXAMPLES / script).read_text())
     assert set(flags) <= {*defined, *(f"no{name}" for name in defined), "helpfull"}
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "CONTRIBUTING.md", *(f"examples/guides/{g.name}" for g in GUIDES)]
+)
+def test_links_lead_somewhere(name):
+    path = EXAMPLES.parent / name
+    for target in re.findall(r'\]\(([^)#]+)[^)]*\)|src="([^"]+)"', path.read_text()):
+        link = "".join(target)
+        assert link.startswith("http") or (path.parent / link).exists(), link
