@@ -2,10 +2,12 @@
 
 python examples/evaluate.py --run=runs/digits
 python examples/evaluate.py --run=runs/seed0 --run=runs/seed1 --run=runs/seed2
+python examples/evaluate.py --run=tfp_realnvp/pretrained/digits --out=digits
 
 Bits per dimension are means over images and draws of the dequantisation noise, with the standard
 error over images; of runs that differ in their seed only, the mean over runs with the standard
-error over these. Everything goes to `results.json` and `table.md` in the folder of each run.
+error over these. Everything goes to `results.json` and `table.md` in the folder of each run, or for a
+single run to `--out`.
 """
 
 import dataclasses
@@ -24,6 +26,7 @@ from tfp_realnvp.one_line_errors import one_line_errors
 from tfp_realnvp.run_folder import RunFolder
 
 flags.DEFINE_multi_string("run", None, "Folder of a training run; may be given several times.", required=True)
+flags.DEFINE_string("out", None, "Folder for the results of a single run; by default its own.")
 flags.DEFINE_string("data_dir", None, "Where the images are, if not where they were in training.")
 flags.DEFINE_integer(
     "num_images",
@@ -53,6 +56,8 @@ def main(argv):
     if argv[1:]:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
     runs = [RunFolder(path) for path in FLAGS.run]
+    if FLAGS.out and len(runs) > 1:
+        raise app.UsageError(f"--out is for a single --run; got {len(runs)}.")
     with one_line_errors():
         configurations = [run.configuration() for run in runs]
         for run in runs:
@@ -64,18 +69,25 @@ def main(argv):
         with one_line_errors():
             model = run.model()
         results = evaluate(model, config, data_set)
-        run.add_results(evaluation=results)
+        place_of(run).add_results(evaluation=results)
         groups.setdefault(dataclasses.replace(config, seed=None), []).append((run, results))
     lines = [line(HEADER), line(["---"] * len(HEADER))]
     for config, evaluated in groups.items():
         summary = over_runs([results for _, results in evaluated])
         lines.append(line(cells(config, summary)))
         for run, _ in evaluated:
-            run.add_results(over_runs=summary)
+            place_of(run).add_results(over_runs=summary)
     table = "\n".join(lines)
     for run in runs:
-        (run.path / "table.md").write_text(table + "\n")
+        (place_of(run).path / "table.md").write_text(table + "\n")
     print(table)
+
+
+def place_of(run):
+    """The folder for the results of a run."""
+    place = RunFolder(FLAGS.out) if FLAGS.out else run
+    place.path.mkdir(parents=True, exist_ok=True)
+    return place
 
 
 def evaluate(model, config, images):

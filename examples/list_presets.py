@@ -21,7 +21,8 @@ def main(argv):
     if argv[1:]:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
     print(
-        "| preset | images | scales | blocks | filters | batch norm | flips | parameters | paper's bits/dim |"
+        "| preset | images | scales | blocks | filters | batch norm | flips | parameters "
+        "| paper's bits/dim, full size |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
     for name in FLAGS.preset:

@@ -134,7 +134,7 @@ def configured(run, is_chief):
         run.check_is_new()
     init_from = given.pop("init_from", None)
     place = {name: given.pop(name, None) for name in ("data_dir", "image_size")}
-    preset = dataclasses.replace(preset or Preset(), **given)
+    preset = (preset or Preset()).changed(**given)
     images = data.load(preset.dataset, **place)
     return preset.for_images(images, FLAGS.seed, init_from=init_from, **place), images
 

@@ -1,6 +1,9 @@
 """Bad input is named where it comes in: a row a case, of every argument of every public name."""
 
 import inspect
+import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -348,6 +351,16 @@ CASES = {
 def test_raises(call, error, match):
     with pytest.raises(error, match=match):
         call()
+
+
+def test_another_backend_of_keras():
+    process = subprocess.run(
+        [sys.executable, "-c", "import tfp_realnvp"],
+        env={**os.environ, "KERAS_BACKEND": "numpy"},
+        capture_output=True,
+        text=True,
+    )
+    assert "ImportError: Keras must have the backend 'tensorflow' here; it has 'numpy'." in process.stderr
 
 
 def public_arguments():

@@ -275,6 +275,7 @@ def test_figures_one_by_one(tmp_path):
     [
         ("figures.py", ("--figure=mona_lisa",), "--figure must be one of samples, .*; got mona_lisa"),
         ("figures.py", ("--first=360",), "--first must be less than the 360 test images; got 360"),
+        ("evaluate.py", ("--run=another", "--out=somewhere"), "--out is for a single --run; got 2"),
         ("evaluate.py", ("--run=nowhere",), "`run` must be the folder of a training run; got nowhere"),
         ("train_cifar.py", (), "`out` must be a new or an empty folder, .* is not empty"),
     ],
@@ -312,7 +313,7 @@ def test_list_presets():
     header, _, *rows = [line.strip("| ").split(" | ") for line in printed.splitlines()]
     digits, cifar10 = (dict(zip(header, row, strict=True)) for row in rows)
     assert (digits["preset"], digits["images"], digits["scales"]) == ("tiny", "8x8", "2")
-    assert (cifar10["parameters"], cifar10["paper's bits/dim"]) == ("2,522,473", "3.49")
+    assert (cifar10["parameters"], cifar10["paper's bits/dim, full size"]) == ("2,522,473", "3.49")
 
 
 SMALLER = (

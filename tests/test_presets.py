@@ -134,6 +134,13 @@ def test_a_configuration_rebuilds_its_model(tmp_path):
     assert optimizers[0] == optimizers[1]
 
 
+def test_the_papers_figures_are_of_its_data_sets():
+    preset = PRESETS["imagenet32_small"]
+    for changed, expected in (({"l2": 0.0}, (4.28, 4.26)), ({"dataset": "folder"}, (None, None))):
+        changed = preset.changed(**changed)
+        assert (changed.paper_bits_per_dim, changed.paper_train_bits_per_dim) == expected
+
+
 @pytest.mark.parametrize(
     "given, expected",
     [

@@ -1,5 +1,10 @@
 """Real NVP as bijectors of TensorFlow Probability, trained with Keras."""
 
+import keras
+
+if keras.backend.backend() != "tensorflow":
+    raise ImportError(f"Keras must have the backend 'tensorflow' here; it has {keras.backend.backend()!r}.")
+
 from tfp_realnvp.bijectors import (
     AffineCoupling,
     BatchNormalization,

@@ -54,6 +54,19 @@ class Preset:
     paper_bits_per_dim: float | None = None  # Table 1; on CIFAR-10's test split, else validation.
     paper_train_bits_per_dim: float | None = None  # Table 1, in parentheses there.
 
+    def changed(self, **given: Any) -> "Preset":
+        """The preset with other values; of another data set the paper's figures are not those.
+
+        Args:
+          **given: Values of single names.
+
+        Returns:
+          `Preset`.
+        """
+        if given.get("dataset", self.dataset) != self.dataset:
+            given = {"paper_bits_per_dim": None, "paper_train_bits_per_dim": None, **given}
+        return dataclasses.replace(self, **given)
+
     def for_images(
         self,
         images: ImageData,

@@ -75,8 +75,8 @@ class RealNVP(Chain):
 
         Args:
           event_shape: `(height, width, channels)` or `(dimensions,)`.
-          num_scales: Images: Python `int`. By default as many as bring the last scale to
-            4 x 4 pixels, fewer where a side becomes odd.
+          num_scales: Images: Python `int`. By default as many as bring the shorter side
+            of the last scale to at most 4 pixels, fewer where a side becomes odd.
           num_residual_blocks: Images: Python `int`, of each network; 4 by default.
           base_filters: Images: Python `int`, channels of the first scale's networks; 32
             by default.
