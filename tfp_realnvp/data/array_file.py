@@ -1,5 +1,6 @@
 """Images in a NumPy file."""
 
+import contextlib
 import pathlib
 
 import numpy as np
@@ -34,20 +35,21 @@ def load(path: Path | None) -> ImageData:
       ValueError: if it cannot be read, or images or classes are of another shape, type or
         range.
     """
-    content = _content(path)
-    names = _image_names(content, path)
-    images = [_images(content, name, path) for name in names]
-    total = sum(map(len, images))
-    classes = [
-        _classes(content, CLASSES_OF.get(name, "y"), path, len(x), total)
-        for name, x in zip(names, images, strict=True)
-    ]
+    with _content(path) as content:
+        names = _image_names(content, path)
+        images = [_images(content, name, path) for name in names]
+        total = sum(map(len, images))
+        classes = [
+            _classes(content, CLASSES_OF.get(name, "y"), path, len(x), total)
+            for name, x in zip(names, images, strict=True)
+        ]
     _check_alike(images, classes, path)
     if len(images) == 1:
         images, classes = _split(images[0], classes[0], path)
     return _image_data(images, classes)
 
 
+@contextlib.contextmanager
 def _content(path):
     """Arrays by their names, read when they are asked for; of an `.npy` file under no name."""
     if not path or not pathlib.Path(path).is_file():
@@ -58,7 +60,11 @@ def _content(path):
         if not file.read(6).startswith(STARTS):
             raise ValueError(f"`{path}` is neither an .npy nor an .npz file.")
     content = _reading(lambda: np.load(path, allow_pickle=False), f"`{path}`")
-    return {"": content} if isinstance(content, np.ndarray) else content
+    if isinstance(content, np.ndarray):
+        yield {"": content}
+        return
+    with content:
+        yield content
 
 
 def _reading(read, where):
