@@ -130,6 +130,22 @@ def test_statistics_count_the_zeros_of_a_mask():
     )
 
 
+def test_rescaled_latents_have_variance_1():
+    config = {"num_scales": 2, "num_residual_blocks": 1, "base_filters": 4, "dtype": "float64"}
+    plain = rnvp.RealNVP((8, 8, 2), **config)
+    rescaled = rnvp.RealNVP((8, 8, 2), **config, layers=plain.parameters["layers"], rescale_latents=True)
+    x = np.random.default_rng(0).normal(size=(200, 8, 8, 2))
+    latents, expected = (flow.inverse(x, training=True).numpy() for flow in (rescaled, plain))
+    last = ~np.isclose(latents, expected).all(axis=0)
+    assert last.sum() == last.size / 2
+    np.testing.assert_allclose(latents[:, last] * 2**0.5, expected[:, last], rtol=1e-12)
+    assert abs(np.square(expected[:, last]).mean() - 2) < 0.05
+    assert abs(np.square(latents[:, last]).mean() - 1) < 0.025
+    assert abs(np.square(latents[:, ~last]).mean() - 1) < 0.025
+    difference = rescaled.inverse_log_det_jacobian(x, 3) - plain.inverse_log_det_jacobian(x, 3)
+    np.testing.assert_allclose(difference, -64 * np.log(2) / 2, rtol=1e-6)
+
+
 class HelpersTest(test_util.VectorDistributionTestHelpers, test_util.TestCase):
     """TFP's own check that samples and density belong together."""
 

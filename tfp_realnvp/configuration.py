@@ -34,6 +34,7 @@ class Preset:
     use_running_average: bool = False  # Appendix E's batch norm; off in the released code.
     synchronized: bool = False  # Batch norm over all devices that share a batch.
     batch_norm_momentum: float = 0.9
+    rescale_latents: bool = False  # The last scale's to variance 1; 2 in the released code.
     max_log_scale: float | None = None  # Of each coupling; none in the paper.
     conditional: bool = False  # Classes, one-hot, or attributes of an image as its condition.
     flip: bool = False  # Mirror training images at random.
@@ -141,6 +142,7 @@ class Configuration(Preset):
             use_batch_norm=self.use_batch_norm,
             use_running_average=self.use_running_average,
             synchronized=self.synchronized,
+            rescale_latents=self.rescale_latents,
             batch_norm_momentum=self.batch_norm_momentum,
             max_log_scale=self.max_log_scale,
             conditional_event_shape=(self.num_conditions,) if self.conditional else None,  # type: ignore[arg-type]

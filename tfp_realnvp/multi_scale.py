@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_realnvp.bijectors import Chain, FactorOut, Squeeze
@@ -20,6 +21,7 @@ def multi_scale(
     num_scales: int,
     filters: int,
     network: dict[str, Any],
+    rescale_latents: bool,
     recompute: bool,
 ) -> list[tfp.bijectors.Bijector]:
     """Members of a scale of an image flow and all below it, from data to latents."""
@@ -27,7 +29,7 @@ def multi_scale(
     network = {**network, "conditional_channels": couplings.condition and couplings.condition[-1]}
     name = f"scale_{scale}"
     last = scale == num_scales - 1
-    members = []
+    member, members = couplings.member, []
     for i in range(4 if last else 3):
         odd = i % 2 == 1
         members += couplings(
@@ -40,10 +42,17 @@ def multi_scale(
             filters=filters,
             **network,
         )
+    if last and rescale_latents:  # Of the four couplings' batch norms they have a variance of 2.
+        members.append(
+            tfb.Scale(
+                tf.constant(2**0.5, member["dtype"]),
+                name=f"{name}_scale",
+                validate_args=member["validate_args"],
+            )
+        )
     if last:
         return members
     squeezed = height // 2, width // 2, 4 * channels
-    member = couplings.member
     members.append(tfb.Invert(Squeeze(name=f"{name}_squeeze", **member)))
     for i in (4, 5, 6):
         odd = i % 2 == 1
@@ -58,7 +67,9 @@ def multi_scale(
             **network,
         )
     half = height // 2, width // 2, 2 * channels
-    below = multi_scale(couplings, half, scale + 1, num_scales, 2 * filters, network, recompute)
+    below = multi_scale(
+        couplings, half, scale + 1, num_scales, 2 * filters, network, rescale_latents, recompute
+    )
     below = Chain(below, recompute=recompute, name=f"scale_{scale + 1}", **member)
     return [
         *members,
