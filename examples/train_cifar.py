@@ -108,7 +108,7 @@ def main(argv):
         checkpoints = Checkpoints(run.checkpoints_path, model, same, FLAGS.keep_checkpoints)
         run.check_can_be_written((FLAGS.keep_checkpoints + 3) * checkpoints.size)
         progress = checkpoints.restore() if FLAGS.resume else None
-        train = training_batches(config, images, progress or Progress())
+        train = training_batches(config, images, progress)
     if FLAGS.resume:
         print(f"Training goes on from {progress}." if progress else "No checkpoint yet: training begins.")
     if replicas.is_chief(strategy):
@@ -117,7 +117,7 @@ def main(argv):
     begin = time.monotonic() - (progress.seconds if progress else 0)
     fit(model, train, config, images, run, checkpoints, progress or Progress(), begin)
     if replicas.is_chief(strategy):
-        finish(model, train, config, images, run, begin)
+        finish(model, config, images, run, begin)
 
 
 def configured(run, is_chief):
@@ -140,10 +140,15 @@ def configured(run, is_chief):
     return preset.for_images(images, FLAGS.seed, init_from=init_from, **place), images
 
 
-def training_batches(config, images, progress):
-    """Batches from where training is."""
+def training_batches(config, images, progress=None):
+    """Batches from where training is; by default from the first one."""
     return data.training_batches(
-        images, config.batch_size, config.conditional, config.flip, config.seed, progress.batches
+        images,
+        config.batch_size,
+        config.conditional,
+        config.flip,
+        config.seed,
+        progress.batches if progress else 0,
     )
 
 
@@ -178,7 +183,7 @@ def fit(model, train, config, images, run, checkpoints, progress, begin):
                     *(reports(config, images, run, progress) if is_chief else []),
                     callbacks.Checkpointing(checkpoints, progress, FLAGS.checkpoint_minutes, interrupts),
                     callbacks.StopAtNonFinite(FLAGS.max_skipped),
-                    *([keras.callbacks.SwapEMAWeights()] if config.ema_momentum else []),
+                    *averages(model, config, images),
                 ],
             )
         except (KeyboardInterrupt, FloatingPointError, tf.errors.OpError) as error:
@@ -200,6 +205,16 @@ def reports(config, images, run, progress):
             **drawn(config, images),
         ),
     ]
+
+
+def averages(model, config, images):
+    """What evaluates averages of the weights, if there are any."""
+    if not config.ema_momentum:
+        return []
+    one_device = model.distribute_strategy.num_replicas_in_sync == 1
+    if config.use_batch_norm and config.recalibration_steps and one_device:
+        return [callbacks.AveragedWeights(training_batches(config, images), config.recalibration_steps)]
+    return [keras.callbacks.SwapEMAWeights()]
 
 
 def stopped(error, model, run, checkpoints, begin):
@@ -230,13 +245,13 @@ def figures_of_training(model, begin):
     }
 
 
-def finish(model, train, config, images, run, begin):
+def finish(model, config, images, run, begin):
     """Saves the model, measures it on the test split and draws samples."""
     model.save(run.model_path)
     if model.distribute_strategy.num_replicas_in_sync > 1:
         model = run.model()  # On one device.
     if config.recalibration_steps and config.use_batch_norm:
-        model.recalibrate(train, steps=config.recalibration_steps)
+        model.recalibrate(training_batches(config, images), steps=config.recalibration_steps)
         model.save(run.model_path)
     test = data.evaluation_batches(images, config.batch_size, config.conditional)
     bits = Estimate.of(rnvp.bits_per_dim(model.predict(test), config.event_shape))

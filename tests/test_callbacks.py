@@ -9,7 +9,7 @@ import tensorflow as tf
 from tiny_models import KINDS, assert_equal, image_model, images, values, weights
 
 import tfp_realnvp as rnvp
-from tfp_realnvp.callbacks import BestWeights, EpochCSV, SampleGrid
+from tfp_realnvp.callbacks import AveragedWeights, BestWeights, EpochCSV, SampleGrid
 from tfp_realnvp.image_grid import image_grid
 
 SIZE, BATCH = 20, 8
@@ -204,6 +204,33 @@ def test_swap_ema_weights_validates_the_averages():
     assert np.abs(averages.average[0] - record.trainable[-1][0]).max() > 1e-5
     assert_equal(values(model.trainable_variables), averages.average, rtol=1e-5, atol=1e-7)
     bits = model.evaluate(x, verbose=0, return_dict=True)["bits_per_dim"]
+    assert history["val_bits_per_dim"][-1] == pytest.approx(bits, rel=1e-6)
+
+
+def test_averaged_weights_have_moving_statistics_of_their_own():
+    class Validated(keras.callbacks.Callback):
+        """What is validated in the last epoch."""
+
+        def on_test_begin(self, logs=None):
+            self.weights = self.model.get_weights()
+
+    def trained(*callbacks):
+        model = vector.model(keras.optimizers.SGD(1e-2, use_ema=True, ema_momentum=0.8))
+        history, record = fit(model, *callbacks, epochs=3)
+        return history, record.weights[-1], model.distribution
+
+    validated = Validated()
+    batches = tf.data.Dataset.from_tensor_slices(x).batch(BATCH)
+    history, of_training, _ = trained(AveragedWeights(batches, steps=2), validated)
+    plain, expected, _ = trained(keras.callbacks.SwapEMAWeights())
+    assert_equal(of_training, expected, rtol=0, atol=0)
+    assert history["loss"] == plain["loss"] and history["val_loss"] != plain["val_loss"]
+    averages = vector.make()
+    averages.set_weights(validated.weights)
+    averages.recalibrate(batches, steps=2)
+    assert_equal(averages.get_weights(), validated.weights)
+    averages.compile()
+    bits = averages.evaluate(x, verbose=0, return_dict=True)["bits_per_dim"]
     assert history["val_bits_per_dim"][-1] == pytest.approx(bits, rel=1e-6)
 
 

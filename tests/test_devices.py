@@ -15,7 +15,8 @@ def trained(kind, devices, path):
     command = [sys.executable, str(HERE / "two_replicas.py"), kind, str(devices), str(path)]
     process = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert process.returncode == 0, process.stderr
-    return np.load(path)
+    with np.load(path) as results:
+        return dict(results)
 
 
 def names(results, start):

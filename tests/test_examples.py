@@ -193,7 +193,9 @@ def test_evaluate(trained):
     assert header[:3] == ["data set", "paper (train)", "test bits/dim"]
     means = []
     for path in runs:
-        assert [line.strip("| \n").split(" | ") for line in (path / "table.md").open()] == rows
+        assert [
+            line.strip("| \n").split(" | ") for line in (path / "table.md").read_text().splitlines()
+        ] == rows
         kept = json.loads((path / "results.json").read_text())
         found = kept["evaluation"]
         for split in ("test", "train"):

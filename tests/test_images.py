@@ -100,14 +100,18 @@ def test_saved_grids(tmp_path):
     images = np.random.default_rng(0).integers(0, 17, (3, 2, 3, 4, 4, 1))
     image_grid.save_image_grid(tmp_path / "grid.png", images[0], num_levels=17)
     image_grid.save_animation(tmp_path / "frames.gif", images, num_levels=17, milliseconds=50)
-    picture = PIL.Image.open(tmp_path / "frames.gif")
-    assert (picture.n_frames, picture.info["duration"], picture.info["loop"]) == (3, 50, 0)
-    for frame in range(3):
-        picture.seek(frame)
-        grid = image_grid.image_grid(images[frame], num_levels=17)
-        factor = picture.size[0] // grid.shape[1]
-        assert picture.size[0] >= 600
-        shown = np.asarray(picture.convert("RGB"))[::factor, ::factor] / 255
-        np.testing.assert_allclose(shown, grid, atol=0.003)
-    picture = np.asarray(PIL.Image.open(tmp_path / "grid.png").convert("RGB"))[::factor, ::factor] / 255
-    np.testing.assert_allclose(picture, image_grid.image_grid(images[0], num_levels=17), atol=0.003)
+    with PIL.Image.open(tmp_path / "frames.gif") as picture:
+        assert (picture.n_frames, picture.info["duration"], picture.info["loop"]) == (3, 50, 0)
+        for frame in range(3):
+            picture.seek(frame)
+            check_shows(picture, images[frame])
+    with PIL.Image.open(tmp_path / "grid.png") as picture:
+        check_shows(picture, images[0])
+
+
+def check_shows(picture, images):
+    grid = image_grid.image_grid(images, num_levels=17)
+    factor = picture.size[0] // grid.shape[1]
+    assert picture.size[0] >= 600
+    shown = np.asarray(picture.convert("RGB"))[::factor, ::factor] / 255
+    np.testing.assert_allclose(shown, grid, atol=0.003)

@@ -88,7 +88,8 @@ def loaded(tmp_path_factory):
     command = [sys.executable, "-c", LOAD, *(str(path / n) for n in ("model", "inputs.npz", "results.npz"))]
     process = subprocess.run(command, capture_output=True, text=True, cwd=path)
     assert process.returncode == 0, process.stderr
-    return inputs, np.load(path / "results.npz")
+    with np.load(path / "results.npz") as results:
+        return inputs, dict(results)
 
 
 @pytest.mark.parametrize("name", CONSTRUCTORS.keys())

@@ -42,7 +42,10 @@ def unsafely(path):
     if not path.read_bytes().startswith((b"\x93NUMPY", b"PK")):
         return pickle.loads(path.read_bytes())
     content = np.load(path, allow_pickle=True)
-    return content if isinstance(content, np.ndarray) else dict(content)
+    if isinstance(content, np.ndarray):
+        return content
+    with content:
+        return dict(content)
 
 
 @pytest.mark.parametrize(

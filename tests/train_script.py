@@ -26,5 +26,5 @@ def run(*flags, **environment):
 
 def results(out):
     """What is in `config.json`, `history.csv` and `results.json`."""
-    rows = list(csv.DictReader((out / "history.csv").open()))
+    rows = list(csv.DictReader((out / "history.csv").read_text().splitlines()))
     return json.loads((out / "config.json").read_text()), rows, json.loads((out / "results.json").read_text())

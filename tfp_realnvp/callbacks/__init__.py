@@ -1,5 +1,6 @@
 """Keras callbacks of a training run."""
 
+from tfp_realnvp.callbacks.averaged_weights import AveragedWeights
 from tfp_realnvp.callbacks.best_weights import BestWeights
 from tfp_realnvp.callbacks.checkpointing import Checkpointing
 from tfp_realnvp.callbacks.epoch_csv import EpochCSV
@@ -7,4 +8,12 @@ from tfp_realnvp.callbacks.sample_grid import SampleGrid
 from tfp_realnvp.callbacks.stop_after import StopAfter
 from tfp_realnvp.callbacks.stop_at_non_finite import StopAtNonFinite
 
-__all__ = ["BestWeights", "Checkpointing", "EpochCSV", "SampleGrid", "StopAfter", "StopAtNonFinite"]
+__all__ = [
+    "AveragedWeights",
+    "BestWeights",
+    "Checkpointing",
+    "EpochCSV",
+    "SampleGrid",
+    "StopAfter",
+    "StopAtNonFinite",
+]

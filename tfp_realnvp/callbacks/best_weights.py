@@ -10,7 +10,7 @@ from tfp_realnvp.hints import Path
 class BestWeights(keras.callbacks.ModelCheckpoint):
     """`ModelCheckpoint` of the weights with the lowest `val_bits_per_dim`, as validation saw them.
 
-    Those are the averages where `SwapEMAWeights` is used: put this one before it.
+    Those are the averages where `AveragedWeights` or `SwapEMAWeights` is used: put this one before it.
 
     Args:
       filepath: Name of the `.weights.h5` file.

@@ -14,7 +14,7 @@ from tfp_realnvp.image_grid import image_grid, save_image_grid
 class SampleGrid(keras.callbacks.Callback):
     """Draws samples after every so many epochs, always of the same latents.
 
-    They are of the weights as training has them, not of the averages that `SwapEMAWeights`
+    They are of the weights as training has them, not of the averages that `AveragedWeights`
     keeps.
 
     Args:
