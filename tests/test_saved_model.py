@@ -71,10 +71,8 @@ def functions(entry, td):
     )
 
 
-@pytest.fixture(scope="module")
-def loaded(tmp_path_factory):
-    """What a process that knows nothing of this package computes from a SavedModel, and its inputs."""
-    path = tmp_path_factory.mktemp("saved_model")
+def test_a_saved_model_of_all_gives_the_same_elsewhere(tmp_path):
+    """In a process that knows nothing of this package."""
     inputs = {}
     for name, entry in CONSTRUCTORS.items():
         kwargs = entry.kwargs((3,))
@@ -83,25 +81,25 @@ def loaded(tmp_path_factory):
         inputs[name + "/seed"] = np.array([1, 2], np.int32)
         if kwargs:
             inputs[name + "/condition"] = kwargs["conditional_input"]
-    np.savez(path / "inputs.npz", **inputs)
-    tf.saved_model.save(Exported(), path / "model")
-    command = [sys.executable, "-c", LOAD, *(str(path / n) for n in ("model", "inputs.npz", "results.npz"))]
-    process = subprocess.run(command, capture_output=True, text=True, cwd=path)
+    np.savez(tmp_path / "inputs.npz", **inputs)
+    exported = Exported()
+    tf.saved_model.save(exported, tmp_path / "model")
+    paths = [str(tmp_path / name) for name in ("model", "inputs.npz", "results.npz")]
+    process = subprocess.run(
+        [sys.executable, "-c", LOAD, *paths], capture_output=True, text=True, cwd=tmp_path
+    )
     assert process.returncode == 0, process.stderr
-    with np.load(path / "results.npz") as results:
-        return inputs, dict(results)
-
-
-@pytest.mark.parametrize("name", CONSTRUCTORS.keys())
-def test_a_saved_model_gives_the_same_elsewhere(name, loaded):
-    inputs, results = loaded
-    entry = CONSTRUCTORS[name]
-    td, kwargs = distribution(entry, made(entry)), {"bijector_kwargs": entry.kwargs((3,))}
-    x = tf.constant(inputs[name + "/x"])
-    np.testing.assert_allclose(results[name + "/log_prob"], td.log_prob(x, **kwargs), atol=1e-9, rtol=1e-9)
-    drawn = td.sample(3, seed=tf.constant([1, 2]), **kwargs)
-    np.testing.assert_allclose(results[name + "/sample"], drawn, atol=1e-9, rtol=1e-9)
-    assert results[name + "/variables"] == len(td.variables)
+    with np.load(tmp_path / "results.npz") as file:
+        results = dict(file)
+    for name, entry in CONSTRUCTORS.items():
+        td, kwargs = exported.distributions[name].distribution, {"bijector_kwargs": entry.kwargs((3,))}
+        log_prob = td.log_prob(tf.constant(inputs[name + "/x"]), **kwargs)
+        drawn = td.sample(3, seed=tf.constant([1, 2]), **kwargs)
+        for what, expected in (("log_prob", log_prob), ("sample", drawn)):
+            np.testing.assert_allclose(
+                results[f"{name}/{what}"], expected, atol=1e-9, rtol=1e-9, err_msg=name
+            )
+        assert results[name + "/variables"] == len(td.variables), name
 
 
 COMPOSITIONS = {  # Each with the direction that is the entry's `forward`.
