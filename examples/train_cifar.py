@@ -38,7 +38,7 @@ flags.DEFINE_bool("synchronized", None, "Batch norm over all devices that share 
 flags.DEFINE_float(
     "batch_norm_momentum", None, "Of batch norm after couplings.", lower_bound=0, upper_bound=0.9999
 )
-flags.DEFINE_bool("rescale_latents", None, "Latents of variance 1, not 2, at the last scale.")
+flags.DEFINE_bool("rescale_latents", None, "The last scale's, to a variance of 1; 2 in the authors' code.")
 flags.DEFINE_float("max_log_scale", None, "Bound of the log-scale in each coupling.", lower_bound=0)
 flags.DEFINE_bool("conditional", None, "Condition on the classes or attributes of the images.")
 flags.DEFINE_bool("flip", None, "Mirror training images at random.")

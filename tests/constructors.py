@@ -151,7 +151,7 @@ CONSTRUCTORS = {
         lambda dtype: image_flow(dtype, conditional_event_shape=(3,)), (8, 8, 2), (3,)
     ),
     "real_nvp_image_conditional_on_image": Entry(
-        lambda dtype: image_flow(dtype, conditional_event_shape=(8, 8, 1), rescale_latents=True),
+        lambda dtype: image_flow(dtype, conditional_event_shape=(8, 8, 1), rescale_latents=False),
         (8, 8, 2),
         (8, 8, 1),
     ),

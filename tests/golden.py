@@ -52,6 +52,7 @@ def flow(arrays, dtype):
         base_filters=hp["base_dim"],
         skip=bool(hp["skip"]),
         bottleneck=bool(hp["bottleneck"]),
+        rescale_latents=False,
         use_batch_norm=bool(hp["use_batch_norm"]),
         dtype=dtype,
     )

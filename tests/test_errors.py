@@ -275,7 +275,7 @@ CASES = {
     "RealNVP.recompute": (lambda: vector_flow(recompute="yes"), TypeError, "`recompute`.*got 'yes'"),
     "RealNVP.batch_norm_momentum": (lambda: vector_flow(batch_norm_momentum=1), ValueError, "`batch_norm_momentum`.*got 1"),
     "RealNVP.rescale_latents": (lambda: image_flow(rescale_latents=1), TypeError, "`rescale_latents`.*got 1"),
-    "RealNVP.rescale_latents, of vectors": (lambda: vector_flow(rescale_latents=True), ValueError, "`rescale_latents` has no meaning"),
+    "RealNVP.rescale_latents, of vectors": (lambda: vector_flow(rescale_latents=False), ValueError, "`rescale_latents` has no meaning"),
     "RealNVP.synchronized": (lambda: vector_flow(synchronized=None), TypeError, "`synchronized`.*got None"),
     "RealNVP.synchronized, recompute": (lambda: vector_flow(synchronized=True, recompute=True), ValueError, "`synchronized` must be False where `recompute` is True"),
     "RealNVP.use_running_average": (lambda: vector_flow(use_running_average="E"), TypeError, "`use_running_average`.*got 'E'"),

@@ -34,7 +34,7 @@ class Preset:
     use_running_average: bool = False  # Appendix E's batch norm; off in the released code.
     synchronized: bool = False  # Batch norm over all devices that share a batch.
     batch_norm_momentum: float = 0.9
-    rescale_latents: bool = False  # The last scale's to variance 1; 2 in the released code.
+    rescale_latents: bool = True  # The last scale's, to a variance of 1; it is 2 in the released code.
     max_log_scale: float | None = None  # Of each coupling; none in the paper.
     conditional: bool = False  # Classes, one-hot, or attributes of an image as its condition.
     flip: bool = False  # Mirror training images at random.

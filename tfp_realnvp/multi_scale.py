@@ -42,15 +42,10 @@ def multi_scale(
             filters=filters,
             **network,
         )
-    if last and rescale_latents:  # Of the four couplings' batch norms they have a variance of 2.
-        members.append(
-            tfb.Scale(
-                tf.constant(2**0.5, member["dtype"]),
-                name=f"{name}_scale",
-                validate_args=member["validate_args"],
-            )
-        )
     if last:
+        if rescale_latents:  # Of checkerboard couplings' batch norms they have a variance of 2.
+            factor, validate_args = tf.constant(2**0.5, member["dtype"]), member["validate_args"]
+            members.append(tfb.Scale(factor, validate_args=validate_args, name=f"{name}_rescaling"))
         return members
     squeezed = height // 2, width // 2, 4 * channels
     members.append(tfb.Invert(Squeeze(name=f"{name}_squeeze", **member)))

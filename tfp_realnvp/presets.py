@@ -24,15 +24,13 @@ def _of_side_64(dataset, bits_per_dim, train_bits_per_dim, epochs, flip=True):
 # are about 80,000 steps of 64 images, which is what other implementations report.
 PAPER = {
     # Section 4.1: 8 blocks, 64 filters, one downscaling, flips. Not in the released code. The
-    # text says that appendix E's batch norm was used here, but its momentum is not known. Half of
-    # the latents are the last scale's: at a variance of 2 they would cost 0.11 bits/dim.
+    # text says that appendix E's batch norm was used here, but its momentum is not known.
     "cifar10": Preset(
         dataset="cifar10",
         num_scales=2,
         num_residual_blocks=8,
         base_filters=64,
         flip=True,
-        rescale_latents=True,
         epochs=100,
         recalibration_steps=64,
         paper_bits_per_dim=3.49,

@@ -25,8 +25,7 @@ class RealNVP(Chain):
     and half of the pixels (the odd squares of a checkerboard) factored out. The last
     scale is four checkerboard couplings. Networks double in width from scale to scale,
     and every coupling is followed by a batch norm of what it changed. The latent has the
-    shape of the image. `rescale_latents=True` mends what keeps the last scale's latents from a
-    variance of 1 in the authors' code.
+    shape of the image.
 
     A vector flow is a chain of couplings that keep the first and the second half of
     the dimensions in turn, each followed by a batch norm of what it changed.
@@ -45,8 +44,9 @@ class RealNVP(Chain):
 
     #### References
     Dinh et al. (2017), arXiv 1605.08803; for images operation by operation the code its
-    authors released, which differs from the text in details (the shift is added
-    before scaling; statistics of masked layers count the zeros; what is factored out).
+    authors released (with `rescale_latents=False`), which differs from the text in details (the
+    shift is added before scaling; statistics of masked layers count the zeros; what is factored
+    out).
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class RealNVP(Chain):
         batch_norm_momentum: float = 0.9,
         use_running_average: bool = False,
         synchronized: bool = False,
-        rescale_latents: bool = False,
+        rescale_latents: bool = True,
         max_log_scale: float | None = None,
         recompute: bool = False,
         layers: Sequence[keras.layers.Layer] | None = None,
@@ -98,11 +98,11 @@ class RealNVP(Chain):
           synchronized: Python `bool`, whether all batch norms take the statistics of the whole
             batch where several devices share it; not with `recompute`.
           rescale_latents: Images: Python `bool`, whether the last scale's latents are divided by
-            the square root of 2. Batch norm after checkerboard couplings counts the zeros of
-            what they keep, as in the authors' code, and so gives these latents a variance of 2:
-            undivided they fit the standard normal worse, by (1 - log 2) / 2 nats each (0.11
-            bits/dim with 2 scales), and samples lack contrast. False: as in that code. Without
-            `use_batch_norm` there is nothing to divide.
+            the square root of 2; False in the authors' code. Batch norm after checkerboard
+            couplings counts the zeros of what they keep, and so gives these latents a variance
+            of 2: undivided they fit the standard normal worse, by (1 - log 2) / 2 nats each
+            (0.11 bits/dim with 2 scales), and samples lack contrast. Without `use_batch_norm`
+            there is nothing to divide.
           max_log_scale: Python `float` above 0, bound of the absolute log-scale in each coupling,
             or None for none, as in the paper; see `AffineCoupling`.
           recompute: Python `bool`, whether the backward pass rebuilds the activations of each
@@ -136,7 +136,7 @@ class RealNVP(Chain):
             "base_filters": base_filters,
             "skip": None if skip else skip,
             "bottleneck": bottleneck or None,
-            "rescale_latents": rescale_latents or None,
+            "rescale_latents": None if rescale_latents else rescale_latents,
         }
         vectors = {"num_couplings": num_couplings, "hidden_units": hidden_units}
         for argument in (
