@@ -47,7 +47,7 @@ def test_it_draws_and_inverts(name, model):
     samples = model.sample(4, seed=0, conditional_input=conditions(name, 4))
     z = model.distribution.distribution.sample(4, seed=(0, 0))
     np.testing.assert_allclose(model.encode(samples, conditions(name, 4)), z, atol=1e-2)
-    assert 0.05 < np.std(samples) / run_of(name).configuration().num_levels < 0.4
+    assert 0.15 < np.std(samples) / run_of(name).configuration().num_levels < 0.4
 
 
 def test_it_computes_in_float32_and_has_no_optimizer_but_a_new_one(name, model):
