@@ -55,7 +55,7 @@ def test_reaches_batch_norms_in_networks(module):
 
 @pytest.mark.parametrize("data", ["array", "dataset", "endless"])
 def test_evaluation_becomes_what_training_sees(data):
-    model = image_model()
+    model = image_model(rescale_latents=False)  # Moving statistics that lag cost most there.
     random = np.random.default_rng(0)
     for v in model.trainable_variables:
         v.assign_add(0.2 * random.normal(size=v.shape))
