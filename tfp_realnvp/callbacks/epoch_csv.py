@@ -12,8 +12,11 @@ from tfp_realnvp.whole_file import whole_file
 COLUMNS = "loss", "bits_per_dim", "val_bits_per_dim"
 
 
-class EpochCSV(keras.callbacks.CSVLogger):
-    """`CSVLogger` with just the columns `epoch`, `loss`, `bits_per_dim` and `val_bits_per_dim`.
+class EpochCSV(keras.callbacks.Callback):
+    """A row an epoch of the columns `epoch`, `loss`, `bits_per_dim` and `val_bits_per_dim`.
+
+    Unlike `keras.callbacks.CSVLogger`, it goes on where an interrupted training ended, and the
+    file is open only while a row is written, so that an interruption leaves it whole.
 
     Args:
       filename: Name of the file.
@@ -22,7 +25,8 @@ class EpochCSV(keras.callbacks.CSVLogger):
     """
 
     def __init__(self, filename: Path, initial_epoch: int = 0) -> None:
-        super().__init__(filename, append=True)
+        super().__init__()
+        self.filename = filename
         self.initial_epoch = initial_epoch
 
     def lowest(self, column: str) -> float | None:
@@ -48,5 +52,8 @@ class EpochCSV(keras.callbacks.CSVLogger):
             table = csv.writer(file, lineterminator="\n")
             table.writerow(["epoch", *COLUMNS])
             table.writerows(rows)
-        super().on_train_begin(logs)
-        self.keys = list(COLUMNS)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        with open(self.filename, "a", newline="") as file:
+            row = [epoch, *((logs or {}).get(column, "NA") for column in COLUMNS)]
+            csv.writer(file, lineterminator="\n").writerow(row)

@@ -59,12 +59,9 @@ def _content(path):
     with open(path, "rb") as file:
         if not file.read(6).startswith(STARTS):
             raise ValueError(f"`{path}` is neither an .npy nor an .npz file.")
-    content = _reading(lambda: np.load(path, allow_pickle=False), f"`{path}`")
-    if isinstance(content, np.ndarray):
-        yield {"": content}
-        return
-    with content:
-        yield content
+        file.seek(0)
+        content = _reading(lambda: np.load(file, allow_pickle=False), f"`{path}`")
+        yield {"": content} if isinstance(content, np.ndarray) else content
 
 
 def _reading(read, where):
