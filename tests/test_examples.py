@@ -83,6 +83,7 @@ def test_surrogate_posterior():
     assert largest.max() < 0.6
 
 
+@pytest.mark.slow
 def test_flow_hmc():
     flags = (
         "--steps=800",
@@ -107,7 +108,8 @@ def test_flow_hmc():
     assert numbers(printed, "The flow was fitted in # s")[0] > 0
 
 
-@pytest.mark.parametrize("conditioner", ["attention", pytest.param("conv", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("conditioner", ["attention", "conv"])
 def test_own_conditioner(conditioner):
     printed = run("own_conditioner.py", f"--conditioner={conditioner}", "--steps=400")
     gaussian, flow = (numbers(printed, rf"{name} +# \+- #") for name in ("Gaussian", conditioner))
@@ -224,20 +226,14 @@ def test_evaluate_names_the_papers_figure(trained):
     assert printed.strip().endswith(" | 1 | 1 |")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "flags, skipped, mock",
     [
         (("--preset=tiny", "--seed=0"), {"arithmetic"}, False),
-        pytest.param(("--preset=tiny", "--noconditional"), {"conditions"}, False, marks=pytest.mark.slow),
-        pytest.param(
-            ("--preset=celeba_small", "--conditional"),
-            {"arithmetic", "histogram"},
-            True,
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            ("--preset=lsun_tower_small",), {"conditions", "arithmetic"}, True, marks=pytest.mark.slow
-        ),
+        (("--preset=tiny", "--noconditional"), {"conditions"}, False),
+        (("--preset=celeba_small", "--conditional"), {"arithmetic", "histogram"}, True),
+        (("--preset=lsun_tower_small",), {"conditions", "arithmetic"}, True),
     ],
     ids=["classes", "plain", "attributes", "windows"],
 )

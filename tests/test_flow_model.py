@@ -221,35 +221,34 @@ def test_ways_of_running(settings):
 
 RESTORE = """
 import sys, keras, numpy as np, tensorflow as tf, tfp_realnvp as rnvp
-how, path, data = sys.argv[1:]
+saved, weights, checkpoint, data = sys.argv[1:]
 x, expected = np.load(data)["x"], np.load(data)["expected"]
-if how == "keras":
-    model = keras.models.load_model(path)
-    assert int(model.optimizer.iterations) == 3
-else:
+
+def fresh():
     flow = rnvp.RealNVP((4, 4, 1), num_residual_blocks=1, base_filters=4)
-    model = rnvp.FlowModel(rnvp.image_distribution(flow, num_levels=16))
-    if how == "weights":
-        model.load_weights(path)
-    else:
-        tf.train.Checkpoint(model=model).restore(path).assert_existing_objects_matched()
-np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-6)
+    return rnvp.FlowModel(rnvp.image_distribution(flow, num_levels=16))
+
+whole, weighted, checked = keras.models.load_model(saved), fresh(), fresh()
+assert int(whole.optimizer.iterations) == 3
+weighted.load_weights(weights)
+tf.train.Checkpoint(model=checked).restore(checkpoint).assert_existing_objects_matched()
+for model in (whole, weighted, checked):
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-6)
 """
 
 
-@pytest.mark.parametrize("how", ["keras", "weights", "checkpoint"])
-def test_restores_in_a_fresh_process(how, tmp_path):
+def test_restores_in_a_fresh_process(tmp_path):
     model = image_model()
     model.compile(keras.optimizers.Adam(1e-2))
     x = images()
     model.fit(x, batch_size=32, verbose=0)
-    path = {"keras": tmp_path / "model.keras", "weights": tmp_path / "model.weights.h5"}.get(how)
-    if how == "checkpoint":
-        path = tf.train.Checkpoint(model=model).save(tmp_path / "checkpoint")
-    else:
-        (model.save if how == "keras" else model.save_weights)(path)
-    np.savez(tmp_path / "data.npz", x=x, expected=model.predict(x, verbose=0))
-    subprocess.run([sys.executable, "-c", RESTORE, how, str(path), str(tmp_path / "data.npz")], check=True)
+    names = ("model.keras", "model.weights.h5", "checkpoint", "data.npz")
+    saved, weights, checkpoint, data = (str(tmp_path / name) for name in names)
+    model.save(saved)
+    model.save_weights(weights)
+    checkpoint = tf.train.Checkpoint(model=model).save(checkpoint)
+    np.savez(data, x=x, expected=model.predict(x, verbose=0))
+    subprocess.run([sys.executable, "-c", RESTORE, saved, weights, checkpoint, data], check=True)
 
 
 def test_saves_a_users_own_chain(tmp_path):

@@ -88,6 +88,7 @@ def test_its_card_has_the_figures_that_were_measured(name):
         assert f"\n## {section}\n" in card
 
 
+@pytest.mark.slow
 def test_a_run_becomes_a_smaller_model(tmp_path):
     small = ("--num_scales=1", "--num_residual_blocks=1", "--base_filters=4", "--steps_per_epoch=3")
     process = run("--preset=tiny", *small, "--epochs=1", f"--out={tmp_path / 'run'}")

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 from bijector_checks import condition, every, made
-from constructors import CONSTRUCTORS
+from constructors import CONSTRUCTORS, HEAVY
 
 import tfp_realnvp as rnvp
 
@@ -40,11 +40,11 @@ def distribution(entry, bijector):
 
 
 class Exported(tf.Module):
-    """The distributions of all entries, each with its two functions of batches of any size."""
+    """The distributions of entries, each with its two functions of batches of any size."""
 
-    def __init__(self):
+    def __init__(self, entries):
         self.distributions, self.log_prob, self.sample = {}, {}, {}
-        for name, entry in CONSTRUCTORS.items():
+        for name, entry in entries.items():
             td = distribution(entry, made(entry))
             holder = tf.Module()
             holder.distribution, holder.all_variables = td, list(td.variables)
@@ -71,10 +71,12 @@ def functions(entry, td):
     )
 
 
-def test_a_saved_model_of_all_gives_the_same_elsewhere(tmp_path):
+@pytest.mark.parametrize("heavy", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_saved_model_of_all_gives_the_same_elsewhere(heavy, tmp_path):
     """In a process that knows nothing of this package."""
+    entries = {name: entry for name, entry in CONSTRUCTORS.items() if (name in HEAVY) == heavy}
     inputs = {}
-    for name, entry in CONSTRUCTORS.items():
+    for name, entry in entries.items():
         kwargs = entry.kwargs((3,))
         inputs[name + "/x"] = made(entry).forward(entry.data((3,)), **kwargs)
         inputs[name + "/size"] = np.int32(3)
@@ -82,7 +84,7 @@ def test_a_saved_model_of_all_gives_the_same_elsewhere(tmp_path):
         if kwargs:
             inputs[name + "/condition"] = kwargs["conditional_input"]
     np.savez(tmp_path / "inputs.npz", **inputs)
-    exported = Exported()
+    exported = Exported(entries)
     tf.saved_model.save(exported, tmp_path / "model")
     paths = [str(tmp_path / name) for name in ("model", "inputs.npz", "results.npz")]
     process = subprocess.run(
@@ -91,7 +93,7 @@ def test_a_saved_model_of_all_gives_the_same_elsewhere(tmp_path):
     assert process.returncode == 0, process.stderr
     with np.load(tmp_path / "results.npz") as file:
         results = dict(file)
-    for name, entry in CONSTRUCTORS.items():
+    for name, entry in entries.items():
         td, kwargs = exported.distributions[name].distribution, {"bijector_kwargs": entry.kwargs((3,))}
         log_prob = td.log_prob(tf.constant(inputs[name + "/x"]), **kwargs)
         drawn = td.sample(3, seed=tf.constant([1, 2]), **kwargs)
