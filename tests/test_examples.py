@@ -150,7 +150,7 @@ def test_mixed_precision():
 
 TINY = (
     "--num_scales=2",
-    "--num_residual_blocks=1",
+    "--num_residual_blocks=0",
     "--base_filters=8",
     "--steps_per_epoch=2",
     "--epochs=1",

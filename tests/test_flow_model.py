@@ -17,7 +17,7 @@ tfb, tfd = tfp.bijectors, tfp.distributions
 def image_model(conditional=False, **kwargs):
     condition = (3,) if conditional else None
     flow = rnvp.RealNVP(
-        (4, 4, 1), num_residual_blocks=1, base_filters=4, conditional_event_shape=condition, **kwargs
+        (4, 4, 1), num_residual_blocks=0, base_filters=4, conditional_event_shape=condition, **kwargs
     )
     return rnvp.FlowModel(rnvp.image_distribution(flow, num_levels=16), seed=0)
 
@@ -225,7 +225,7 @@ saved, weights, checkpoint, data = sys.argv[1:]
 x, expected = np.load(data)["x"], np.load(data)["expected"]
 
 def fresh():
-    flow = rnvp.RealNVP((4, 4, 1), num_residual_blocks=1, base_filters=4)
+    flow = rnvp.RealNVP((4, 4, 1), num_residual_blocks=0, base_filters=4)
     return rnvp.FlowModel(rnvp.image_distribution(flow, num_levels=16))
 
 whole, weighted, checked = keras.models.load_model(saved), fresh(), fresh()
@@ -307,7 +307,7 @@ def test_saving_names_what_cannot_be_saved(tmp_path):
 
 
 def test_float64():
-    flow = rnvp.RealNVP((4, 4, 1), num_residual_blocks=1, base_filters=2, dtype="float64")
+    flow = rnvp.RealNVP((4, 4, 1), num_residual_blocks=0, base_filters=2, dtype="float64")
     model = rnvp.FlowModel(rnvp.image_distribution(flow, num_levels=16))
     model.compile()
     model.fit(images(), verbose=0)

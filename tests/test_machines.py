@@ -62,6 +62,7 @@ def test_the_others_stop_where_one_is_killed(killed, tmp_path):
     processes = start_both(*flags, "--resume", f"--out={out}")
     wait_for_next_checkpoint(out, processes[0])
     processes[killed].kill()
+    processes[killed].communicate()
     begin = time.monotonic()
     _, stderr = processes[1 - killed].communicate(timeout=60)
     assert time.monotonic() - begin < 60

@@ -56,7 +56,7 @@ def real_nvp(shape, **kwargs):
     return lambda dtype, recompute: rnvp.RealNVP(shape, dtype=dtype, recompute=recompute, **kwargs)
 
 
-image = {"num_residual_blocks": 1, "base_filters": 2}
+image = {"num_scales": 1, "num_residual_blocks": 1, "base_filters": 2}
 FLOWS = {
     "own_chain": (own_chain, (6,), None),
     "vector": (real_nvp((5,), num_couplings=3, hidden_units=(8,)), (5,), None),

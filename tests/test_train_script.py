@@ -10,7 +10,7 @@ from tfp_realnvp.presets import PRESETS
 
 SMALL = (
     "--num_scales=1",
-    "--num_residual_blocks=1",
+    "--num_residual_blocks=0",
     "--base_filters=4",
     "--steps_per_epoch=3",
     "--batch_size=16",
