@@ -64,6 +64,7 @@ LOG_EVIDENCE = -31.311
 EXACT = (4.397, 3.318), (3.598, 3.220)  # Posterior mean and standard deviation of mu and tau.
 
 
+@pytest.mark.slow
 def test_surrogate_posterior():
     printed = run("surrogate_posterior.py", "--steps=300", "--num_samples=100", "--num_chains=4")
     elbo, error = numbers(printed, r"ELBO of the flow: # \+- #")
@@ -150,7 +151,7 @@ def test_mixed_precision():
 
 TINY = (
     "--num_scales=2",
-    "--num_residual_blocks=0",
+    "--num_residual_blocks=1",
     "--base_filters=8",
     "--steps_per_epoch=2",
     "--epochs=1",
@@ -268,27 +269,6 @@ def test_figures_one_by_one(tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"mosaic.png", "figures.json"}
 
 
-@pytest.mark.parametrize(
-    "script, flags, message",
-    [
-        ("figures.py", ("--figure=mona_lisa",), "--figure must be one of samples, .*; got mona_lisa"),
-        ("figures.py", ("--first=360",), "--first must be less than the 360 test images; got 360"),
-        ("evaluate.py", ("--run=another", "--out=somewhere"), "--out is for a single --run; got 2"),
-        ("evaluate.py", ("--run=nowhere",), "`run` must be the folder of a training run; got nowhere"),
-        ("train_cifar.py", (), "`out` must be a new or an empty folder, .* is not empty"),
-    ],
-)
-def test_bad_flags(trained, script, flags, message):
-    path = trained("--preset=tiny", "--seed=0")
-    run_flag = f"--out={path}" if script == "train_cifar.py" else f"--run={path}"
-    process = subprocess.run(
-        [sys.executable, str(EXAMPLES / script), run_flag, *flags], capture_output=True, text=True
-    )
-    assert process.returncode != 0
-    assert re.search(message, process.stdout + process.stderr)
-    assert "Traceback" not in process.stderr
-
-
 @pytest.mark.slow
 def test_what_the_digits_model_draws_is_read_as_its_class(tmp_path):
     path = pretrained.model_path("digits").parent
@@ -314,36 +294,10 @@ def test_list_presets():
     assert (cifar10["parameters"], cifar10["paper's bits/dim, full size"]) == ("2,522,473", "3.49")
 
 
-SMALLER = (
-    "conditional_digits",
-    "flow_hmc",
-    "input_pipeline",
-    "list_presets",
-    "mixed_precision",
-    "own_conditioner",
-    "surrogate_posterior",
-    "two_moons",
-)
-
-
-def test_unexpected_arguments(tmp_path):
-    process = subprocess.run(
-        [sys.executable, str(EXAMPLES / f"{SMALLER[0]}.py"), "steps=3"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-    )
-    assert process.returncode != 0
-    assert "Unexpected arguments: ['steps=3']" in process.stdout + process.stderr
-    assert not list(tmp_path.iterdir())
-    refusal = 'if argv[1:]:\n        raise app.UsageError(f"Unexpected arguments: {argv[1:]}")'
-    assert [path.name for path in EXAMPLES.glob("*.py") if refusal not in path.read_text()] == []
-
-
 def test_every_example_is_tested():
     tests = "".join(path.read_text() for path in pathlib.Path(__file__).parent.glob("test_*.py"))
     scripts = [path.name for path in EXAMPLES.glob("*.py")]
-    assert len(scripts) > len(SMALLER)
+    assert len(scripts) > 10
     assert [name for name in scripts if f'"{name}"' not in tests] == []
 
 
@@ -354,7 +308,7 @@ def test_benchmark(tmp_path):
     assert sorted(tables) == ["curves", "floor", "graphs", "peers", "recompute"]
     without_peer = [row for row in tables["peers"] if None in row.values()]
     assert len(without_peer) == (2 if importlib.util.find_spec("normflows") is None else 0)
-    small, large = (r for r in tables["graphs"] if not r["recompute"] and "couplings" in r["flow"])
+    small, large = (r for r in tables["graphs"] if not r["recompute"])
     assert small["operations a coupling"] == pytest.approx(large["operations a coupling"], rel=0.05)
 
 

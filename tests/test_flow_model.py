@@ -205,20 +205,6 @@ def test_summary_lists_every_layer():
     assert f"Total params: {count:,}" in text
 
 
-@pytest.mark.parametrize(
-    "settings", [{"jit_compile": True}, {"run_eagerly": True}, {"steps_per_execution": 2}], ids=str
-)
-def test_ways_of_running(settings):
-    losses = []
-    for options in (settings, {}):
-        keras.utils.set_random_seed(0)
-        model = image_model()
-        model.compile(keras.optimizers.Adam(1e-3), **options)
-        x = images(64) + np.float32(0.5)
-        losses.append(model.fit(x, batch_size=32, shuffle=False, verbose=0).history["loss"])
-    np.testing.assert_allclose(*losses, rtol=1e-3)
-
-
 RESTORE = """
 import sys, keras, numpy as np, tensorflow as tf, tfp_realnvp as rnvp
 saved, weights, checkpoint, data = sys.argv[1:]

@@ -133,40 +133,6 @@ def test_resume_without_a_checkpoint_begins(tmp_path):
     assert results(tmp_path / "run")[2]["steps"] == 2
 
 
-def a_file_in_the_way(tmp_path):
-    (tmp_path / "file").write_text("mine")
-    return tmp_path / "file" / "run"
-
-
-def a_folder_with_something_in_it(tmp_path):
-    (tmp_path / "notes.txt").write_text("mine")
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    "make, resume, message",
-    [
-        (a_folder_with_something_in_it, False, "`out` must be a new or an empty folder, or `resume` be set"),
-        pytest.param(
-            a_folder_with_something_in_it,
-            True,
-            "`out` must be a new or an empty folder",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            a_file_in_the_way, False, "`out` must be a folder that can be written", marks=pytest.mark.slow
-        ),
-    ],
-)
-def test_it_refuses_before_it_trains(make, resume, message, tmp_path):
-    out = make(tmp_path)
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    process = run(*FLAGS, *(["--resume"] if resume else []), f"--out={out}")
-    assert process.returncode == 1
-    assert message in process.stderr.splitlines()[-1]
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
-
-
 def test_it_refuses_a_disk_without_room(tmp_path):
     run = RunFolder(tmp_path / "new" / "run")
     run.check_can_be_written(2**20)

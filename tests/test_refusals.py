@@ -1,0 +1,72 @@
+"""Command lines that the examples refuse, before they do anything and with a reason."""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+from tfp_realnvp import pretrained
+
+EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
+DIGITS = f"--run={pretrained.model_path('digits').parent}"
+TRAIN = ("train_cifar.py", "--preset=tiny", "--num_scales=1", "--num_residual_blocks=0", "--epochs=1")
+
+REFUSED = [
+    (("train_cifar.py", "--preset=huge", "--out=new"), "--preset.*huge.*should be one of"),
+    (("train_cifar.py", "--dataset=mnist", "--out=new"), "--dataset.*mnist.*should be one of"),
+    (("train_cifar.py", "--batch_size=0", "--out=new"), "--batch_size"),
+    ((*TRAIN, "--out=full"), "`out` must be a new or an empty folder, or `resume` be set.* is not empty"),
+    ((*TRAIN, "--resume", "--out=full"), "`out` must be a new or an empty folder"),
+    ((*TRAIN, "--out=full/notes.txt/run"), "`out` must be a folder that can be written"),
+    (("figures.py", DIGITS, "--figure=mona_lisa"), "--figure must be one of samples, .*; got mona_lisa"),
+    (("figures.py", DIGITS, "--first=360"), "--first must be less than the 360 test images; got 360"),
+    (("evaluate.py", DIGITS, "--run=another", "--out=new"), "--out is for a single --run; got 2"),
+    (("evaluate.py", "--run=nowhere"), "`run` must be the folder of a training run; got nowhere"),
+    (("conditional_digits.py", "steps=3"), r"Unexpected arguments: \['steps=3'\]"),
+]
+
+RUN_EACH = """
+import json, os, runpy, sys
+import tfp_realnvp
+from tfp_realnvp import callbacks, data, figures
+
+statuses = []
+for i, line in enumerate(json.load(sys.stdin)):
+    child = os.fork()
+    if not child:
+        printed = os.open(f"{i}.txt", os.O_WRONLY | os.O_CREAT)
+        os.dup2(printed, 1)
+        os.dup2(printed, 2)
+        sys.argv = line
+        sys.path[0] = os.path.dirname(line[0])
+        runpy.run_path(line[0], run_name="__main__")
+        os._exit(0)
+    statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print(json.dumps(statuses))
+"""
+"""Each command line in a fork of one process, so that the libraries are imported once for all."""
+
+
+def test_every_one_is_refused_with_a_reason(tmp_path):
+    here = tmp_path / "here"
+    (here / "full").mkdir(parents=True)
+    (here / "full" / "notes.txt").write_text("mine")
+    lines = [[str(EXAMPLES / script), *flags] for (script, *flags), _ in REFUSED]
+    process = subprocess.run(
+        [sys.executable, "-c", RUN_EACH], input=json.dumps(lines), capture_output=True, text=True, cwd=here
+    )
+    assert process.returncode == 0, process.stderr
+    for i, (line, reason) in enumerate(REFUSED):
+        printed = (here / f"{i}.txt").read_text()
+        assert re.search(reason, printed), (line, printed)
+        assert "Traceback" not in printed, (line, printed)
+        (here / f"{i}.txt").unlink()
+    statuses = json.loads(process.stdout)
+    assert len(statuses) == len(REFUSED) and all(statuses), statuses
+    assert [(p.name, p.read_text()) for p in here.rglob("*") if p.is_file()] == [("notes.txt", "mine")]
+
+
+def test_every_example_without_arguments_refuses_them():
+    refusal = 'if argv[1:]:\n        raise app.UsageError(f"Unexpected arguments: {argv[1:]}")'
+    assert [path.name for path in EXAMPLES.glob("*.py") if refusal not in path.read_text()] == []
