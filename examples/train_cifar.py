@@ -273,4 +273,5 @@ def absolute(path):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    # Warnings only: at each checkpoint TensorFlow would write into the progress bar how long it took.
+    app.run(main, [sys.argv[0], "--verbosity=-1", *sys.argv[1:]])

@@ -21,6 +21,7 @@ def test_digits(tmp_path):
     out = tmp_path / "run"
     process = run("--preset=tiny", *SMALL, "--recompute", "--epochs=2", "--num_validation=32", f"--out={out}")
     assert process.returncode == 0, process.stderr
+    assert "functional_saver" not in process.stdout + process.stderr
     config, rows, result = results(out)
     assert config["recompute"] is True
     assert (config["dataset"], config["base_filters"], config["conditional"]) == ("digits", 4, True)
