@@ -213,7 +213,7 @@ class RealNVP(Chain):
         needed = f"`{self.name}` needs a `conditional_input` of shape [..., {', '.join(map(str, shape))}]"
         if conditional_input is None:
             raise ValueError(
-                f"{needed}, got none. A distribution or a chain takes it as "
+                f"{needed}, got none. Pass it by that name, or to a distribution or a chain as "
                 "`bijector_kwargs(bijector, conditional_input=...)` gives it."
             )
         given = tf.convert_to_tensor(conditional_input).shape

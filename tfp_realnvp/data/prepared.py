@@ -34,4 +34,5 @@ def splits(name: str, names: Sequence[str], data_dir: Path | None = None) -> lis
             f"the folder given as `data_dir` (now {data_dir or '~/tensorflow_datasets'}). "
             f"The cause: {cause[0]}"
         ) from error
-    return builder.as_dataset(split=list(names))
+    # TensorFlow warns of a cache that is read in part; `data.training_batches` has its own.
+    return builder.as_dataset(split=list(names), read_config=tfds.ReadConfig(try_autocache=False))
