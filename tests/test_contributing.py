@@ -16,10 +16,14 @@ ROOT = pathlib.Path(__file__).parents[1]
 def test_the_new_bijector(tmp_path):
     for folder in ("tfp_realnvp", "tests"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "setup.cfg", tmp_path)
+    for name in ("setup.cfg", "ruff.toml"):
+        shutil.copy(ROOT / name, tmp_path)
     text = (ROOT / "CONTRIBUTING.md").read_text()
     bijector, entry, rows = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     (tmp_path / "tfp_realnvp/bijectors/asinh.py").write_text(bijector)
+    for check in (["check"], ["format", "--check"]):
+        command = [sys.executable, "-m", "ruff", *check, "--no-cache", "tfp_realnvp/bijectors/asinh.py"]
+        subprocess.run(command, cwd=tmp_path, check=True)
     for package, module in (("bijectors/", "bijectors.asinh"), ("", "bijectors")):
         export = tmp_path / f"tfp_realnvp/{package}__init__.py"
         export.write_text(f"{export.read_text()}\nfrom tfp_realnvp.{module} import Asinh\n")

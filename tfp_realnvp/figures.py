@@ -237,7 +237,7 @@ def changed_conditions(
       `Figure`: a row an image, first the image itself, then under each new condition.
 
     #### References
-    Dinh et al. (2017), section 4.3 and appendix F: `g(f(x; y); y')`.
+    Dinh et al. (2017), section 4.2 and appendix F: `g(f(x; y); y')`.
     """
     m = new_conditions.shape[1]
     z = np.repeat(model.encode(images, conditional_input, batch_size), m, axis=0)

@@ -37,7 +37,7 @@ def manifold(latents: TensorLike, *angles: ArrayLike) -> tf.Tensor:
       ValueError: if the number of latents is not two to the number of angles.
 
     #### References
-    Dinh et al. (2017), section 4.3, equation 19.
+    Dinh et al. (2017), section 4.2, equation 19.
     """
     latents = tf.convert_to_tensor(latents)
     if not angles or latents.shape[0] != 2 ** len(angles):
