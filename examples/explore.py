@@ -7,16 +7,18 @@ Two sliders move over the manifold that four test images span (equation 19); the
 be drawn anew; an image of one's own may take the place of one of the four. While it runs, this makes a
 picture of the page:
 
-chromium --headless --window-size=1200,740 --screenshot=explore.png http://127.0.0.1:7860
+chromium --headless --window-size=1200,740 --virtual-time-budget=60000 --screenshot=explore.png http://127.0.0.1:7860
 """
 
 import asyncio
 import base64
+import io
 import math
 import socket
 
 import keras
 import numpy as np
+import PIL.Image
 import tensorflow as tf
 from absl import app, flags
 from nicegui import app as server
@@ -33,11 +35,13 @@ flags.DEFINE_string("data_dir", None, "Where the images are, if not where they w
 flags.DEFINE_integer("port", 7860, "Of the page, at 127.0.0.1.", lower_bound=1, upper_bound=65535)
 flags.DEFINE_integer("num_images", 512, "Test images among which the four are chosen.", lower_bound=4)
 flags.DEFINE_integer("num_draws", 6, "Draws of the finer scales that are shown.", lower_bound=1)
-flags.DEFINE_integer("seed", 0, "Of the choice of images, and of draws.")
+flags.DEFINE_integer(
+    "seed", 0, "Of the choice of images, and of draws.", lower_bound=0, upper_bound=2**31 - 1
+)
 FLAGS = flags.FLAGS
 
 HOST = "127.0.0.1"
-MEGABYTES = 20  # The largest file of an image of one's own.
+MEGABYTES, MEGAPIXELS = 20, 50  # Of the largest file of an image of one's own, and of the image in it.
 NAMES = "z₁", "z₂", "z₃", "z₄"
 EQUATION = "z = cos φ (cos φ' z₁ + sin φ' z₂) + sin φ (cos φ' z₃ + sin φ' z₄)"
 BITS = (
@@ -96,6 +100,20 @@ def check_is_free(port):
             raise OSError(f"--port must be a free one; {port} is not: {error.strerror}.") from error
 
 
+def check_number_of_pixels(content, name):
+    """Raises a ValueError if an image would take too much memory, before it is decoded."""
+    PIL.Image.MAX_IMAGE_PIXELS = None  # In place of Pillow's own limit, which is higher.
+    try:
+        with PIL.Image.open(io.BytesIO(content)) as image:
+            pixels = math.prod(image.size) / 1e6
+    except (OSError, SyntaxError):
+        return  # `own_image` says that it is no image.
+    if pixels > MEGAPIXELS:
+        raise ValueError(
+            f"{name} must have at most {MEGAPIXELS} million pixels; it has {pixels:.0f} million."
+        )
+
+
 class Page:
     """What one visitor sees, and has chosen."""
 
@@ -103,6 +121,7 @@ class Page:
         self.explorer, self.data = explorer, explorer.data
         self.random = np.random.default_rng(FLAGS.seed)
         self.anchors, self.draw_number = None, 0
+        self.turn = asyncio.Lock()  # Of what replaces anchors.
         self.move = Following(self.asked_point, self.show_point)
         self.draw = Following(self.asked_draws, self.show_draws)
         ui.add_css(STYLE)
@@ -163,6 +182,7 @@ class Page:
         with ui.row(wrap=False).classes("w-full items-center"):
             text = ui.label().classes("shrink-0 w-36")
             self.temperature = ui.slider(min=0, max=1.5, step=0.05, value=1, on_change=self.draw)
+            self.temperature.props('aria-label="temperature"')
             text.bind_text_from(self.temperature, "value", lambda value: f"Temperature {value:.2f}")
         ui.button("Draw anew", on_click=self.redraw).props("no-caps")
 
@@ -177,11 +197,16 @@ class Page:
 
     async def choose(self):
         """Another four images, and what follows from them."""
-        self.anchors = await asyncio.to_thread(self.explorer.anchors, self.random)
-        if self.explorer.num_conditions:
-            chosen = np.flatnonzero(self.anchors.conditions[0]).tolist()
-            self.under.value = chosen if self.data.attributes else chosen[0]
+        async with self.turn:
+            self.anchors = await asyncio.to_thread(self.explorer.anchors, self.random)
+        self.decode_under_that_of(0)
         await self.show_anchors()
+
+    def decode_under_that_of(self, place):
+        """Chooses the condition of one of the four."""
+        if self.explorer.num_conditions:
+            chosen = np.flatnonzero(self.anchors.conditions[place]).tolist()
+            self.under.value = chosen if self.data.attributes else chosen[0]
 
     async def show_anchors(self):
         self.show(self.four, self.anchors.shown)
@@ -196,7 +221,8 @@ class Page:
         await self.draw()
 
     async def go_to(self, place):
-        """Moves to one of the four."""
+        """Moves to one of the four, under its own condition."""
+        self.decode_under_that_of(place)
         for slider, is_second in zip(self.angles, divmod(place, 2), strict=True):
             slider.value = 0.5 * is_second
         await self.follow()
@@ -208,13 +234,16 @@ class Page:
     async def upload(self, event):
         place, name = self.place.value, event.file.name
         self.uploader.reset()
+        content = await event.file.read()
         try:
+            check_number_of_pixels(content, repr(name))
             image, changes = await asyncio.to_thread(
-                own_image, await event.file.read(), self.data.event_shape, self.data.num_levels, repr(name)
+                own_image, content, self.data.event_shape, self.data.num_levels, repr(name)
             )
         except ValueError as error:
             return self.say(str(error), "negative")
-        self.anchors = await asyncio.to_thread(self.explorer.replaced, self.anchors, place, image)
+        async with self.turn:
+            self.anchors = await asyncio.to_thread(self.explorer.replaced, self.anchors, place, image)
         if self.explorer.num_conditions:
             changes.append("under the condition of the one before it")
         self.say(", ".join([f"{name!r} is {NAMES[place]} now", *changes]) + ".", "positive")

@@ -51,7 +51,7 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_multi_integer("factor", [2, 10], "How much larger than in training samples are.", lower_bound=2)
 flags.DEFINE_integer("classifier_steps", 1500, "Batches that the classifier is trained on.", lower_bound=1)
-flags.DEFINE_integer("seed", 0, "Of samples and the classifier.")
+flags.DEFINE_integer("seed", 0, "Of samples and the classifier.", lower_bound=0, upper_bound=2**31 - 1)
 FLAGS = flags.FLAGS
 
 
@@ -127,14 +127,16 @@ def main(argv):
             f"--first must be less than the {images.num_test} test images; got {FLAGS.first}."
         )
     trained = Trained(run, config, model, images, x, labels)
-    run.figures_path.mkdir(parents=True, exist_ok=True)
+    with one_line_errors():
+        run.figures_path.mkdir(parents=True, exist_ok=True)
     for name in names:
         try:
             numbers = DRAW[name](trained)
         except Skipped as reason:
             print(f"{name}: skipped, {reason}.")
             continue
-        run.add_figure(name, numbers)
+        with one_line_errors():
+            run.add_figure(name, numbers)
         print(f"{name}: {', '.join(f'{k} {v:.4g}' for k, v in numbers.items()) or 'drawn'}")
     print(f"The figures are in {run.figures_path}.")
 
@@ -150,6 +152,20 @@ def samples(trained):
     return trained.save(
         "samples",
         figures.samples(trained.model, len(rows), temperature=rows, seed=FLAGS.seed, **trained.columns()),
+    )
+
+
+@draws
+def beside_data(trained):
+    """Figure 5: test images on the left, samples on the right."""
+    columns = 8
+    n = min(8, len(trained.images) // columns) * columns
+    conditions = None if trained.conditions is None else trained.conditions[:n]
+    return trained.save(
+        "beside_data",
+        figures.beside_data(
+            trained.model, trained.images[:n], columns, trained.config.temperature, FLAGS.seed, conditions
+        ),
     )
 
 
@@ -278,7 +294,8 @@ def arithmetic(trained):
 
 @draws
 def learning_curves(trained):
-    history = trained.run.history()
+    with one_line_errors():
+        history = trained.run.history()
     if not history:
         raise Skipped("there is no history.csv")
     path = trained.run.figures_path / "learning_curves.png"

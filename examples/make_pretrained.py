@@ -4,12 +4,14 @@ python examples/make_pretrained.py --run=runs/digits --out=pretrained/digits
 
 The kernels of convolutions are kept in float16, all other variables as they are. What that costs
 in bits per dimension, on the first test images, is measured and printed. `--out` is a folder
-like that of the run: `examples/evaluate.py` and `examples/figures.py` take it as `--run`.
+like that of the run, with its `history.csv` and `results.json`: `examples/evaluate.py` and
+`examples/figures.py` take it as `--run`. A model that is there already is replaced.
 """
 
 import dataclasses
 import io
 import pathlib
+import shutil
 import tempfile
 import zipfile
 
@@ -41,25 +43,43 @@ def main(argv):
     with one_line_errors():
         config, trained = run.configuration(), run.model()
         images = config.images(FLAGS.data_dir)
+        if out.path.resolve() == run.path.resolve():
+            raise ValueError(f"`out` must be another folder than `run`; got {FLAGS.out} for both.")
+        check_fits_float16(trained)
         out.check_can_be_written()
     config = dataclasses.replace(config, dtype_policy="float32", data_dir=None, init_from=None)
     model = rnvp.FlowModel.from_config(config.build().get_config())  # As that, and not compiled.
     model.set_weights(trained.get_weights())
-    out.path.mkdir(parents=True, exist_ok=True)
-    config.write(out.config_path)
-    with tempfile.TemporaryDirectory() as folder:
-        model.save(pathlib.Path(folder, "model.keras"))
-        with whole_file(out.model_path) as partial:
-            save_smaller(pathlib.Path(folder, "model.keras"), partial)
+    with one_line_errors():
+        out.path.mkdir(parents=True, exist_ok=True)
+        config.write(out.config_path)
+        with tempfile.TemporaryDirectory() as folder:
+            model.save(pathlib.Path(folder, "model.keras"))
+            with whole_file(out.model_path) as partial:
+                save_smaller(pathlib.Path(folder, "model.keras"), partial)
+        for old, new in ((run.history_path, out.history_path), (run.results_path, out.results_path)):
+            new.unlink(missing_ok=True)  # What is there is of the model before.
+            if old.exists():
+                shutil.copy(old, new)
     batches = data.evaluation_batches(images, 64, config.conditional, FLAGS.num_images)
     before, after = (
         np.mean(rnvp.bits_per_dim(m.predict(batches, verbose=0), config.event_shape))
         for m in (model, keras.models.load_model(out.model_path))
     )
-    print(
-        f"{after:.4f} bits/dim, {after - before:+.4f} for float16 kernels ({FLAGS.num_images} test images)."
-    )
+    num_images = min(FLAGS.num_images, images.num_test)
+    print(f"{after:.4f} bits/dim, {after - before:+.4f} for float16 kernels ({num_images} test images).")
     print(f"{out.model_path} has {out.model_path.stat().st_size / 1e6:.2f} MB.")
+
+
+def check_fits_float16(model):
+    """Raises a ValueError if a kernel has a value that would be infinite, or is not a number."""
+    for variable in model.weights:
+        values = variable.numpy()
+        if values.ndim > 1 and not np.isfinite(values.astype(np.float16)).all():
+            raise ValueError(
+                f"`run` must have kernels of at most {np.finfo(np.float16).max:.0f}, float16's largest; "
+                f"{variable.path} has {np.abs(values).max():.3g}."
+            )
 
 
 def save_smaller(source, path):

@@ -1,5 +1,6 @@
 """What `help` shows of everything public names each argument and says what comes back."""
 
+import dataclasses
 import importlib
 import inspect
 import re
@@ -14,6 +15,7 @@ MODULES = [
     for name in (
         "checkpoints",
         "classifier",
+        "configuration",
         "data.array_file",
         "data.celeba",
         "data.cifar10",
@@ -24,11 +26,13 @@ MODULES = [
         "data.imagenet",
         "data.lsun",
         "evaluation",
+        "exploration",
         "extrapolation",
         "figures",
         "image_grid",
         "latents",
         "plots",
+        "pretrained",
         "run_folder",
     )
 ]
@@ -87,6 +91,14 @@ def test_arguments_and_results_of_functions(function):
     assert says_so == has_result or not (says_so or parameters(function))
 
 
+@pytest.mark.parametrize("name", rnvp.__all__)
+def test_the_package_tells_of_errors_and_of_the_source(name):
+    text = f"{getattr(rnvp, name).__doc__}\n{getattr(rnvp, name).__init__.__doc__}"
+    assert re.search(r"^ *Raises:$", text, re.MULTILINE)
+    if name not in ("Chain", "bijector_kwargs"):  # TFP's, not the paper's.
+        assert re.search(r"^ *#### References$", text, re.MULTILINE)
+
+
 @each_class
 def test_every_member_is_documented(cls):
     for name, value in vars(cls).items():
@@ -101,4 +113,6 @@ def test_arguments_of_constructors(cls):
         for text in (cls.__doc__, cls.__init__.__doc__)
         for section in ("Args", "Attributes")
     ]
-    assert parameters(cls) in documented
+    bases = [c for c in cls.__bases__ if dataclasses.is_dataclass(c)]  # Documented there.
+    own = [name for name in parameters(cls) if not any(name in parameters(c) for c in bases)]
+    assert own + [c.__name__.lower() for c in bases] in documented

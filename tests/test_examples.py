@@ -158,6 +158,7 @@ TINY = (
 )
 ALL_FIGURES = (
     "samples",
+    "beside_data",
     "reconstructions",
     "manifold",
     "manifold_animation",

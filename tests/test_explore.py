@@ -297,20 +297,29 @@ def test_the_page(browser, address, tmp_path):
     assert all(f"{name}: " in text and text.endswith(" bits/dim") for name, (_, text) in now.items())
 
     # A move changes image and bits; draws follow when the slider is let go.
-    visit.find("[aria-label='φ'] [tabindex]")[0].send_keys(PAGE_UP)
-    before, now = now, visit.until_changed(now, "z", *DRAWS)
-    assert now["z"][0] != before["z"][0] and now["z"][1] != before["z"][1]
-    assert all(now[name] == before[name] for name in FOUR)
+    for angle in ("φ", "φ'"):
+        visit.find(f'[aria-label="{angle}"] [tabindex]')[0].send_keys(PAGE_UP)
+        before, now = now, visit.until_changed(now, "z", *DRAWS)
+        assert now["z"][0] != before["z"][0] and now["z"][1] != before["z"][1]
+        assert all(now[name] == before[name] for name in FOUR)
 
     visit.press("Draw anew")
     before, now = now, visit.until_changed(now, *DRAWS)
     assert all(now[name] == before[name] for name in (*FOUR, "z"))
 
+    # Another temperature; then no scale is drawn anew.
+    visit.find("[aria-label='temperature'] [tabindex]")[0].send_keys(PAGE_UP)
+    now = visit.until_changed(now, *DRAWS)
+    visit.press("2")
+    now = visit.until_changed(now, *DRAWS)
+    assert {now[name][0] for name in DRAWS} == {now["z"][0]}
+    visit.press("1")
+    now = visit.until_changed(now, *DRAWS)
+
     # A click leads to the corner of the manifold.
     visit.find("img[alt='z₂']")[0].click()
     now = visit.until_changed(now, "z", *DRAWS)
-    assert now["z"][0] == now["z₂"][0]
-    assert now["z"][1].removeprefix("z") == now["z₂"][1].removeprefix("z₂")
+    is_corner(now, "z₂")
 
     # The same latent under another class.
     visit.find(".q-select")[0].click()
@@ -319,6 +328,11 @@ def test_the_page(browser, address, tmp_path):
     assert len(others) == 9 and others[0].text.startswith("class ")
     others[0].click()
     now = visit.until_changed(now, "z", *DRAWS)
+
+    # A click leads back to its own class.
+    visit.find("img[alt='z₂']")[0].click()
+    now = visit.until_changed(now, "z", *DRAWS)
+    is_corner(now, "z₂")
 
     # Bad files are told of, and change nothing.
     array = io.BytesIO()
@@ -330,6 +344,10 @@ def test_the_page(browser, address, tmp_path):
         assert said.startswith(f"'{name}' cannot be read as an image: it is no whole file of .bmp, .gif")
     said = visit.upload(tmp_path / "small.png", file_of(images[0][:4]))
     assert said.startswith("'small.png' must be at least 8 x 8 pixels")
+    said = visit.upload(tmp_path / "bomb.png", file_of(np.zeros((10_000, 10_000), np.uint8)))
+    assert said == "'bomb.png' must have at most 50 million pixels; it has 100 million."
+    said = visit.upload(tmp_path / "large.png", bytes(20_000_001))
+    assert said == "The file must be an image of at most 20 MB."
     assert visit.everything() == now
 
     # A good one takes its place, and the page goes on.
@@ -357,6 +375,11 @@ def test_the_page(browser, address, tmp_path):
     assert any(url.startswith(f"ws:{host}/") for url in urls)
     own = f"http:{host}/", f"ws:{host}/", "data:", "blob:"
     assert [url for url in urls if not url.startswith(own)] == []
+
+
+def is_corner(shown, name):
+    assert shown["z"][0] == shown[name][0]
+    assert shown["z"][1].removeprefix("z") == shown[name][1].removeprefix(name)
 
 
 def requested(browser):

@@ -5,6 +5,7 @@ import pytest
 from test_latents import image_model
 
 from tfp_realnvp import figures
+from tfp_realnvp.images import quantize
 
 SHAPE = (8, 8, 3)
 images = np.random.default_rng(1).integers(0, 256, (16, *SHAPE)).astype(np.uint8)
@@ -39,6 +40,16 @@ def test_samples(model, conditional):
     for row in range(2):
         expected = conditional.sample(3, seed=5 + row, conditional_input=np.eye(3))
         np.testing.assert_allclose(by_class[row], expected, atol=1e-2)
+
+
+def test_beside_data(conditional):
+    figure = figures.beside_data(conditional, images[:6], 3, seed=2, conditional_input=conditions[:6]).images
+    assert figure.shape == (2, 7, *SHAPE)
+    np.testing.assert_array_equal(figure[:, :3].reshape(6, *SHAPE), images[:6])
+    samples = conditional.sample(6, seed=2, conditional_input=conditions[:6])
+    np.testing.assert_allclose(figure[:, 4:].reshape(6, *SHAPE), samples, atol=1e-2)
+    for num_levels in (17, 256):
+        assert (quantize(figure[:, 3], num_levels) == num_levels - 1).all()
 
 
 def test_reconstructions(conditional):

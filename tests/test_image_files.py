@@ -111,6 +111,12 @@ def test_an_own_image_is_that_of_a_folder(side, said, tmp_path):
     assert changes == ([said] if said else [])
 
 
+def test_a_smaller_image_is_made_of_all_pixels():
+    chessboard = (255 * ((ROWS + COLUMNS) % 2)).astype(np.uint8)
+    image, _ = own_image(content(chessboard), (8, 8, 1))
+    np.testing.assert_allclose(image, 127.5, atol=2)
+
+
 def test_an_own_image_in_grey_and_of_few_levels():
     grey = np.arange(256).reshape(16, 16).astype(np.uint8)
     image, changes = own_image(content(grey), (16, 16, 1), num_levels=17)

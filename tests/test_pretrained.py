@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -88,23 +89,36 @@ def test_its_card_has_the_figures_that_were_measured(name):
         assert f"\n## {section}\n" in card
 
 
+def test_a_kernel_beyond_float16_is_refused(tmp_path):
+    other = RunFolder(tmp_path / "run")
+    shutil.copytree(run_of("digits").path, other.path)
+    model = other.model()
+    kernel = next(v for v in model.weights if len(v.shape) > 1)
+    kernel.assign(np.full(kernel.shape, 1e5))
+    model.save(other.model_path)
+    printed = make_pretrained(f"--run={other.path}", f"--out={tmp_path / 'out'}", returncode=1).stderr
+    assert "ValueError: `run` must have kernels of at most 65504, float16's largest" in printed
+    assert not (tmp_path / "out").exists()
+
+
+def make_pretrained(*flags, returncode=0):
+    script = str(ROOT / "examples" / "make_pretrained.py")
+    process = subprocess.run([sys.executable, script, *flags], capture_output=True, text=True)
+    assert process.returncode == returncode, process.stderr
+    return process
+
+
 @pytest.mark.slow
 def test_a_run_becomes_a_smaller_model(tmp_path):
     small = ("--num_scales=1", "--num_residual_blocks=1", "--base_filters=4", "--steps_per_epoch=3")
     process = run("--preset=tiny", *small, "--epochs=1", f"--out={tmp_path / 'run'}")
     assert process.returncode == 0, process.stderr
     flags = (f"--run={tmp_path / 'run'}", f"--out={tmp_path / 'out'}", "--num_images=64")
-    process = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "make_pretrained.py"), *flags],
-        capture_output=True,
-        text=True,
-    )
-    assert process.returncode == 0, process.stderr
-    cost = re.search(
-        r"([\d.]+) bits/dim, ([+-][\d.]+) for float16 kernels \(64 test images\)", process.stdout
-    )
+    printed = make_pretrained(*flags).stdout
+    cost = re.search(r"([\d.]+) bits/dim, ([+-][\d.]+) for float16 kernels \(64 test images\)", printed)
     assert abs(float(cost[2])) < 0.005
     trained, made = (RunFolder(tmp_path / name) for name in ("run", "out"))
+    assert (made.history(), made.results()) == (trained.history(), trained.results())
     assert made.model_path.stat().st_size < 0.4 * trained.model_path.stat().st_size
     for a, b in zip(trained.model().get_weights(), made.model().get_weights(), strict=True):
         expected = a

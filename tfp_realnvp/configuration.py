@@ -23,37 +23,70 @@ class Preset:
     """A data set, a model of it and how to train it.
 
     The defaults are those of the authors' released code (`real_nvp_multiscale_dataset.py`
-    and its README) where nothing else is said.
+    and its README) where nothing else is said; "4.1" is that section of the paper. A Python
+    `bool` is False unless it says otherwise.
+
+    Args:
+      dataset: Name that `data.load` takes.
+      num_scales: Python `int`, or None: until the last scale is 4 x 4 (4.1).
+      num_residual_blocks, base_filters: Python `int`s; those of 4.1 for 32 x 32 images.
+      use_batch_norm: Python `bool`, True by default.
+      use_running_average: Python `bool`, appendix E's batch norm; off in the released code.
+      synchronized: Python `bool`, batch norm over all devices that share a batch.
+      batch_norm_momentum: Python `float`, as of `RealNVP`.
+      rescale_latents: Python `bool`, the last scale's to a variance of 1; True by default, False in
+        the released code.
+      max_log_scale: Python `float`, of each coupling, or None, as in the paper.
+      conditional: Python `bool`, whether classes, one-hot, or attributes of an image are its
+        condition.
+      flip: Python `bool`, whether to mirror training images at random.
+      batch_size: Python `int` (4.1).
+      epochs: Python `int`.
+      steps_per_epoch: Python `int`, or None: once through the training split.
+      learning_rate: Python `float`, of Adam (4.1).
+      warmup_steps: Python `int`, batches over which the learning rate rises from 0.
+      cosine_decay: Python `bool`, whether the learning rate falls to 0 at the end.
+      ema_momentum: Python `float`, of moving averages of the weights, or None for the weights
+        themselves.
+      l2: Python `float`, on weight scales (4.1).
+      clip_norm: Python `float`, of the gradient.
+      dtype_policy: Name of Keras's policy of the networks, in training.
+      recompute: Python `bool`, whether the backward pass rebuilds activations, in place of keeping them.
+      num_validation: Python `int`, test images in each epoch's evaluation.
+      recalibration_steps: Python `int`, batches of `FlowModel.recalibrate` after training.
+      temperature: Python `float`, of the samples that are drawn.
+      paper_bits_per_dim: Python `float` of table 1, on CIFAR-10's test split, else validation; or None.
+      paper_train_bits_per_dim: Python `float`, in parentheses there, or None.
     """
 
     dataset: str = "digits"
-    num_scales: int | None = None  # Until the last scale is 4 x 4; paper, section 4.1.
-    num_residual_blocks: int = 4  # Paper, section 4.1, for 32 x 32 images.
-    base_filters: int = 32  # Paper, section 4.1, for 32 x 32 images.
+    num_scales: int | None = None
+    num_residual_blocks: int = 4
+    base_filters: int = 32
     use_batch_norm: bool = True
-    use_running_average: bool = False  # Appendix E's batch norm; off in the released code.
-    synchronized: bool = False  # Batch norm over all devices that share a batch.
+    use_running_average: bool = False
+    synchronized: bool = False
     batch_norm_momentum: float = 0.9
-    rescale_latents: bool = True  # The last scale's, to a variance of 1; it is 2 in the released code.
-    max_log_scale: float | None = None  # Of each coupling; none in the paper.
-    conditional: bool = False  # Classes, one-hot, or attributes of an image as its condition.
-    flip: bool = False  # Mirror training images at random.
-    batch_size: int = 64  # Paper, section 4.1.
+    rescale_latents: bool = True
+    max_log_scale: float | None = None
+    conditional: bool = False
+    flip: bool = False
+    batch_size: int = 64
     epochs: int = 10
-    steps_per_epoch: int | None = None  # Once through the training split.
-    learning_rate: float = 1e-3  # Adam's default, paper, section 4.1.
-    warmup_steps: int = 0  # Batches over which the learning rate rises from 0.
-    cosine_decay: bool = False  # Of the learning rate, to 0 at the end.
-    ema_momentum: float | None = None  # Of moving averages of the weights; None for the weights themselves.
-    l2: float = 5e-5  # On weight scales; paper, section 4.1.
+    steps_per_epoch: int | None = None
+    learning_rate: float = 1e-3
+    warmup_steps: int = 0
+    cosine_decay: bool = False
+    ema_momentum: float | None = None
+    l2: float = 5e-5
     clip_norm: float = 100.0
-    dtype_policy: str = "float32"  # Of the networks, in training.
-    recompute: bool = False  # Activations in the backward pass, in place of keeping them.
-    num_validation: int = 1024  # Test images in each epoch's evaluation.
-    recalibration_steps: int = 0  # Batches of `FlowModel.recalibrate` after training.
-    temperature: float = 1.0  # Of the samples that are drawn.
-    paper_bits_per_dim: float | None = None  # Table 1; on CIFAR-10's test split, else validation.
-    paper_train_bits_per_dim: float | None = None  # Table 1, in parentheses there.
+    dtype_policy: str = "float32"
+    recompute: bool = False
+    num_validation: int = 1024
+    recalibration_steps: int = 0
+    temperature: float = 1.0
+    paper_bits_per_dim: float | None = None
+    paper_train_bits_per_dim: float | None = None
 
     def changed(self, **given: Any) -> "Preset":
         """The preset with other values; of another data set the paper's figures are not those.
@@ -111,7 +144,17 @@ LENGTHS = "epochs", "steps_per_epoch", "recalibration_steps"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Configuration(Preset):
-    """A `Preset` for given images."""
+    """A `Preset` for given images, as `Preset.for_images` makes it.
+
+    Args:
+      event_shape: `(height, width, channels)`.
+      num_levels: Python `int`, number of values a pixel takes.
+      num_conditions: Python `int`, size of a condition, or None.
+      seed: Python `int`, of weights, order and noise, or None.
+      data_dir, image_size: As of `data.load`.
+      init_from: Name of the file of weights that training begins with, or None for new ones.
+      **preset: As of `Preset`.
+    """
 
     event_shape: tuple
     num_levels: int
@@ -174,7 +217,14 @@ class Configuration(Preset):
         return self.learning_rate
 
     def images(self, data_dir: str | None = None) -> ImageData:
-        """The images as `ImageData`; they are where they were, or in `data_dir`."""
+        """The images.
+
+        Args:
+          data_dir: Where they are, by default where they were.
+
+        Returns:
+          `ImageData`.
+        """
         return load(self.dataset, data_dir or self.data_dir, self.image_size)
 
     def continued(self, preset: Preset | None = None, **given: Any) -> "Configuration":
@@ -205,13 +255,23 @@ class Configuration(Preset):
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in LENGTHS}
 
     def write(self, path: Path) -> None:
-        """Writes the record to a JSON file."""
+        """Writes the record to a JSON file.
+
+        Args:
+          path: Name of the file.
+        """
         with whole_file(path) as partial:
             pathlib.Path(partial).write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
 
     @classmethod
     def read(cls, path: Path) -> "Configuration":
         """The record in a JSON file that `write` wrote.
+
+        Args:
+          path: Name of the file.
+
+        Returns:
+          `Configuration`.
 
         Raises:
           FileNotFoundError: if there is none.
@@ -243,6 +303,12 @@ def loaded(path: Path, load: Callable[[Path], Any]) -> Any:
     Args:
       path: Name of the file.
       load: Function of `path`.
+
+    Returns:
+      What `load` returns.
+
+    Raises:
+      ValueError: if `load` raises anything.
     """
     try:
         return load(path)

@@ -124,6 +124,9 @@ class Explorer:
           anchors: `Anchors`.
           place: Python `int` from 0 to 3.
           image: uint8 array of shape `[height, width, channels]`.
+
+        Returns:
+          `Anchors`.
         """
         pixels = anchors.shown.pixels.copy()
         pixels[place] = image

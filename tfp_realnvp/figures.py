@@ -65,6 +65,39 @@ def samples(
     return Figure(np.stack(images))
 
 
+def beside_data(
+    model: FlowModel,
+    images: np.ndarray,
+    columns: int,
+    temperature: float = 1.0,
+    seed: int = 0,
+    conditional_input: TensorLike | None = None,
+    batch_size: int = 64,
+) -> Figure:
+    """Images of a data set on the left, as many samples on the right.
+
+    Args:
+      model: `FlowModel` of images.
+      images: Integer array of shape `[n, height, width, channels]`, as many as make whole rows.
+      columns: Python `int`, images in a row of either half.
+      temperature: Python `float`.
+      seed: Python `int`.
+      conditional_input: Array of shape `[n, size]`, for a conditional model; a sample has the
+        condition of the image in the same place.
+      batch_size: Python `int`, images that are decoded at a time.
+
+    Returns:
+      `Figure`, with a white column between the halves.
+
+    #### References
+    Dinh et al. (2017), figure 5.
+    """
+    samples = model.sample(len(images), seed, temperature, conditional_input, batch_size)
+    left, right = (np.reshape(half, [-1, columns, *images.shape[1:]]) for half in (images, samples))
+    white = np.full_like(right[:, :1], np.inf)  # Clipped to the highest level, whichever that is.
+    return Figure(np.concatenate([left, white, right], axis=1))
+
+
 def reconstructions(
     model: FlowModel, images: np.ndarray, conditional_input: TensorLike | None = None, batch_size: int = 64
 ) -> Figure:

@@ -43,7 +43,12 @@ class FlowModel(keras.Model):
 
     `predict` gives the log-density of each event in nats; `predict((x, condition))` under
     conditions. The loss is the mean negative log-density, plus the L2 term; the metric
-    `bits_per_dim` is without that term.
+    `bits_per_dim` is without that term. Of a batch of `n` events of `d` numbers,
+
+    ```none
+    loss = -sum(log p(x)) / n + l2 sum(weight_scale**2)    in nats
+    bits_per_dim = -sum(log p(x)) / (n d log 2)
+    ```
 
     Attributes:
       distribution, l2, seed: As they were given.
@@ -60,6 +65,9 @@ class FlowModel(keras.Model):
     ['bits_per_dim', 'loss']
     >>> model.sample(3).shape
     TensorShape([3, 4, 4, 1])
+
+    #### References
+    Dinh et al. (2017), section 3.1 for the density, section 4.1 for noise, L2 and bits per dimension.
     """
 
     optimizer: keras.optimizers.Optimizer
@@ -165,8 +173,8 @@ class FlowModel(keras.Model):
         if all(layer.built for layer in self.flow_layers):
             self.optimizer.build(self.trainable_variables)  # Inside `fit` every step would be traced twice.
 
-    @classmethod
-    def from_pretrained(cls, name: str) -> "FlowModel":
+    @staticmethod
+    def from_pretrained(name: str) -> "FlowModel":
         """A trained model that comes with the package; nothing is downloaded.
 
         It is compiled with the defaults, for `evaluate`; compile it anew to train it on.
@@ -226,6 +234,22 @@ class FlowModel(keras.Model):
           TypeError, ValueError: as `call`.
         """,
     )
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
+        """As `keras.Model.predict`: the log-density of each event.
+
+        Args:
+          x: Array of events of shape `[n, *event_shape]`, for a conditional flow a pair of it and
+            an array of conditions; or a `tf.data.Dataset` of batches as for `fit`.
+          *args, **kwargs: As of `keras.Model.predict`: `batch_size`, `verbose`, `steps` and so on.
+
+        Returns:
+          Array of shape `[n]` in nats, of the distribution's dtype.
+
+        Raises:
+          TypeError, ValueError: as `call`.
+        """
+        return super().predict(x, *args, **kwargs)
 
     def get_compile_config(self) -> dict[str, Any] | None:
         config = super().get_compile_config()
@@ -306,7 +330,8 @@ class FlowModel(keras.Model):
 
         Raises:
           TypeError: if `n`, `seed` or `temperature` is of the wrong type.
-          ValueError: if `n` or `temperature` is negative, or `batch_size` less than 1.
+          ValueError: if `n` or `temperature` is negative, or `batch_size` less than 1, or
+            conditions are missing, of another shape, or given to a flow that takes none.
         """
         for side in () if tf.is_tensor(n) else np.ravel(n).tolist():
             check_integer(side, "n", least=0)
@@ -464,6 +489,11 @@ class FlowModel(keras.Model):
     def save(self, filepath: Path, overwrite: bool = True, **kwargs: Any) -> None:
         """As `keras.Model.save`; what is at `filepath` stays until all of the new file is written.
 
+        Args:
+          filepath: Name of the file: `.keras`, or `.h5`.
+          overwrite: Python `bool`, whether to replace a file without a question.
+          **kwargs: As of `keras.Model.save`.
+
         Raises:
           TypeError: if a part of the distribution cannot be described in a `.keras` file; it is
             named.
@@ -474,7 +504,16 @@ class FlowModel(keras.Model):
             super().save(partial, **kwargs)
 
     def save_weights(self, filepath: Path, overwrite: bool = True, **kwargs: Any) -> None:
-        """As `keras.Model.save_weights`; what is at `filepath` stays until the new file is written."""
+        """As `keras.Model.save_weights`; what is at `filepath` stays until the new file is written.
+
+        Args:
+          filepath: Name of the file, `.weights.h5`.
+          overwrite: Python `bool`, whether to replace a file without a question.
+          **kwargs: As of `keras.Model.save_weights`.
+
+        Raises:
+          ValueError: if the name ends otherwise.
+        """
         if not str(filepath).endswith(".weights.h5") or "://" in str(filepath) or not overwrite:
             return super().save_weights(filepath, overwrite, **kwargs)
         with whole_file(filepath) as partial:
@@ -482,6 +521,11 @@ class FlowModel(keras.Model):
 
     def load_weights(self, filepath: Path, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """As `keras.Model.load_weights`; after an error all variables are as they were.
+
+        Args:
+          filepath: Name of a `.weights.h5` or `.keras` file.
+          skip_mismatch: Python `bool`, whether layers of other shapes keep their weights.
+          **kwargs: As of `keras.Model.load_weights`.
 
         Raises:
           ValueError: if the weights are those of another model.

@@ -18,7 +18,11 @@ class RealNVP(Chain):
     """The flow of the paper over images (rank 3), or one of couplings over vectors (rank 1).
 
     `forward` maps a latent to an event (the paper's g), `inverse` an event to its latent
-    (the paper's f).
+    (the paper's f). Under a distribution of latents p_Z, in nats,
+
+    ```none
+    log p(x) = log p_Z(inverse(x)) + inverse_log_det_jacobian(x)
+    ```
 
     An image flow has, at each of its scales from data to latents: three checkerboard
     couplings; squeezed by 2 x 2, three channel-wise couplings of twice as many filters;
@@ -43,7 +47,8 @@ class RealNVP(Chain):
     TensorShape([5, 8, 8, 3])
 
     #### References
-    Dinh et al. (2017), arXiv 1605.08803; for images operation by operation the code its
+    Dinh et al. (2017), arXiv 1605.08803: section 3.1, equations 2 and 3, for the density;
+    sections 3.2 to 3.7 and 4.1 for the flow; for images operation by operation the code its
     authors released (with `rescale_latents=False`), which differs from the text in details (the
     shift is added before scaling; statistics of masked layers count the zeros; what is factored
     out).

@@ -22,6 +22,7 @@ class BatchNormalization(Bijector):
 
     ```none
     inverse(x) = b x + (1 - b) ((x - m) / sqrt(v + epsilon) exp(log_gamma) + beta)
+    forward(z) = b z + (1 - b) ((z - beta) exp(-log_gamma) sqrt(v + epsilon) + m)
     log|det dz/dx| = sum((1 - b) (log_gamma - log(v + epsilon) / 2))
     ```
 

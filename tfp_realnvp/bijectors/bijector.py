@@ -101,6 +101,10 @@ class Bijector(tfp.bijectors.Bijector):
 
         Returns:
           Pair of `Tensor`s.
+
+        Raises:
+          TypeError: if `training` is no Python `bool`.
+          ValueError: if the condition is missing or of another shape.
         """
         condition = conditional_input if self.takes_condition else None
         arguments = self._checked_arguments(training, condition)

@@ -46,6 +46,8 @@ def decoded(content: tf.Tensor) -> tf.Tensor:
 def resized(image: tf.Tensor, size: Shape) -> tf.Tensor:
     """An image cropped in the middle to the proportions of another size, and brought to that.
 
+    A smaller one is made of all pixels, with a filter as wide as the factor (`antialias`).
+
     Args:
       image: uint8 `Tensor` of shape `[height, width, 3]`.
       size: `(height, width)`.
@@ -53,8 +55,14 @@ def resized(image: tf.Tensor, size: Shape) -> tf.Tensor:
     Returns:
       uint8 `Tensor` of shape `[*size, 3]`.
     """
-    image = tf.ensure_shape(keras.preprocessing.image.smart_resize(image, size), (*size, 3))
-    return tf.cast(tf.round(tf.clip_by_value(image, 0, 255)), tf.uint8)
+    image = keras.ops.image.resize(
+        tf.cast(image, tf.float32),
+        size,
+        antialias=True,
+        crop_to_aspect_ratio=True,
+        data_format="channels_last",
+    )
+    return tf.cast(tf.round(tf.clip_by_value(tf.ensure_shape(image, (*size, 3)), 0, 255)), tf.uint8)
 
 
 def _is_bmp_with_palette(content):
