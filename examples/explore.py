@@ -5,7 +5,7 @@ python examples/explore.py --run=tfp_realnvp/pretrained/cifar10_small --port=800
 
 Two sliders move over the manifold that four test images span (equation 19); the finer scales of a point may
 be drawn anew; an image of one's own may take the place of one of the four. While it runs, this makes a
-picture of the page:
+picture of the page (as root with --no-sandbox):
 
 chromium --headless --window-size=1200,740 --virtual-time-budget=60000 --screenshot=explore.png http://127.0.0.1:7860
 """
