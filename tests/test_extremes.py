@@ -59,6 +59,11 @@ def error(model, x):
     return np.abs(model.decode(model.encode(x)) - x).max()
 
 
+def rounded(z):
+    """Latents moved by one unit in their last place: what the best float32 flow may lose."""
+    return np.nextafter(z, np.random.default_rng(0).choice(np.array([-np.inf, np.inf], np.float32), z.shape))
+
+
 def test_images_far_from_the_data(model):
     images = {k: rnvp.dequantize(x, seed=0) for k, x in IMAGES.items()}
     images |= {k: np.full((1, *SHAPE), v, np.float32) for k, v in EDGES.items()}
@@ -66,8 +71,11 @@ def test_images_far_from_the_data(model):
     names = np.repeat(list(images), [len(v) for v in images.values()])
     log_prob = model.predict(x, batch_size=len(x), verbose=0)
     assert not set(names[~np.isfinite(log_prob)])
-    errors = np.abs(model.decode(model.encode(x)) - x).max(axis=(1, 2, 3))
-    assert not set(names[~(errors < LEVELS)])
+    z = model.encode(x)
+    again = model.decode(z)
+    errors, rounding = (np.abs(a - again).max(axis=(1, 2, 3)) for a in (x, model.decode(rounded(z))))
+    assert not set(names[~(errors < np.maximum(LEVELS, 2 * rounding))])
+    assert errors.max() < 0.5  # Whatever the rounding: no level is lost.
 
 
 def test_pixels_beyond_the_margin_have_no_density(model):
@@ -137,8 +145,7 @@ def test_the_bound_holds_scales_that_explode(model, factor):
         pixels = distribution.bijector
         latents = pixels.inverse(x)
         again = pixels.forward(tf.identity(latents))
-        ends = np.random.default_rng(0).choice(np.array([-np.inf, np.inf], np.float32), latents.shape)
-        rounding = np.abs(pixels.forward(np.nextafter(latents, ends)) - again).max()
+        rounding = np.abs(pixels.forward(rounded(latents)) - again).max()
         return distribution.log_prob(x), pixels.forward(z), np.abs(again - x).max(), rounding
 
     with scales_exploded(unbounded, factor):
