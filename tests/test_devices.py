@@ -25,7 +25,7 @@ def names(results, start):
 
 @pytest.mark.parametrize(
     "kind",
-    ["vector_plain", "vector_synchronized_skip", "image_plain_integer", "image_synchronized_integer"],
+    ["vector_synchronized_skip", "image_plain_integer", "image_synchronized_integer"],
 )
 def test_losses_and_weights_are_those_of_one_device(kind, tmp_path):
     """Dequantised or not, with synchronised batch norm or none; also where a batch is left out."""

@@ -220,9 +220,9 @@ def test_evaluate(trained):
 
 @pytest.mark.slow
 def test_evaluate_names_the_papers_figure(trained):
-    path = trained("--preset=celeba_small", "--conditional", mock=True)
+    path = trained("--preset=imagenet32_small", mock=True)
     printed = run("evaluate.py", f"--run={path}", "--num_draws=1", mock=True)
-    assert printed.splitlines()[-1].startswith("| celeba | 3.02 (2.97) | ")
+    assert printed.splitlines()[-1].startswith("| imagenet32 | 4.28 (4.26) | ")
     bits = json.loads((path / "results.json").read_text())["evaluation"]["test"]["bits_per_dim"]
     assert f"| {bits['mean']:.3f} ± {bits['standard_error']:.3f} |" in printed
     assert printed.strip().endswith(" | 1 | 1 |")
@@ -235,9 +235,9 @@ def test_evaluate_names_the_papers_figure(trained):
         (("--preset=tiny", "--seed=0"), {"arithmetic"}, False),
         (("--preset=tiny", "--noconditional"), {"conditions"}, False),
         (("--preset=celeba_small", "--conditional"), {"arithmetic", "histogram"}, True),
-        (("--preset=lsun_tower_small",), {"conditions", "arithmetic"}, True),
+        (("--preset=imagenet32_small",), {"conditions", "arithmetic"}, True),
     ],
-    ids=["classes", "plain", "attributes", "windows"],
+    ids=["classes", "plain", "attributes", "unlabelled"],
 )
 def test_figures(trained, flags, skipped, mock):
     path = trained(*flags, mock=mock)
@@ -249,7 +249,7 @@ def test_figures(trained, flags, skipped, mock):
     names = {*ALL_FIGURES} - skipped - {"manifold_animation", "larger"} | {"larger_2", "larger_5"}
     found = {p.name for p in (path / "figures").iterdir()}
     assert found == {f"{name}.png" for name in names} | {"manifold.gif", "figures.json"}
-    side = 64 if mock else 8
+    side, *_ = json.loads((path / "config.json").read_text())["event_shape"]
     height, width, _ = picture(path / "figures" / "larger_5.png").shape
     assert height == width and height % (5 * side + 1) == 0
     for name in names:

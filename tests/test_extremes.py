@@ -115,7 +115,7 @@ def test_temperatures(model):
 
 @pytest.mark.slow
 def test_many_samples_at_temperatures(model):
-    assert_samples(model, (0.5, 1.0, 1.2, 1.5), seeds=range(2), n=32)
+    assert_samples(model, (0.5, 1.0, 1.2, 1.5), seeds=(0,), n=32)
 
 
 @contextlib.contextmanager
