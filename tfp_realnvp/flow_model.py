@@ -320,8 +320,9 @@ class FlowModel(keras.Model):
             samples each time, or None.
           temperature: Python `float`, factor of the latents' deviation from their mean;
             below 1 samples are more typical and less diverse.
-          conditional_input: `Tensor` of conditions that broadcasts against `n`, for a
-            conditional flow.
+          conditional_input: `Tensor` of conditions of a conditional flow, of shape
+            `[*n, *conditional_event_shape]`, or one that broadcasts to it, as
+            `conditional_event_shape` does.
           batch_size: Python `int`, events that are decoded at a time; all by default.
 
         Returns:
