@@ -160,6 +160,8 @@ def beside_data(trained):
     """Figure 5: test images on the left, samples on the right."""
     columns = 8
     n = min(8, len(trained.images) // columns) * columns
+    if not n:
+        raise Skipped(f"it needs {columns} test images, and there are {len(trained.images)}")
     conditions = None if trained.conditions is None else trained.conditions[:n]
     return trained.save(
         "beside_data",

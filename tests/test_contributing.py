@@ -39,7 +39,10 @@ def test_the_new_bijector(tmp_path):
     process = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-n", "0", "-q", "-k", "asinh or Asinh or every_public"),
-            *(f"tests/test_{name}.py" for name in ("bijectors", "bijector_checks", "conventions", "errors")),
+            *(
+                f"tests/test_{name}.py"
+                for name in ("bijectors", "bijector_checks", "conventions", "docstrings", "errors")
+            ),
         ],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},

@@ -345,7 +345,7 @@ def test_the_page(browser, address, tmp_path):
     said = visit.upload(tmp_path / "small.png", file_of(images[0][:4]))
     assert said.startswith("'small.png' must be at least 8 x 8 pixels")
     said = visit.upload(tmp_path / "bomb.png", file_of(np.zeros((10_000, 10_000), np.uint8)))
-    assert said == "'bomb.png' must have at most 50 million pixels; it has 100 million."
+    assert said == "'bomb.png' must have at most 50 million pixels; it has 10000 x 10000."
     said = visit.upload(tmp_path / "large.png", bytes(20_000_001))
     assert said == "The file must be an image of at most 20 MB."
     assert visit.everything() == now

@@ -74,7 +74,9 @@ def test_images_far_from_the_data(model):
     z = model.encode(x)
     again = model.decode(z)
     errors, rounding = (np.abs(a - again).max(axis=(1, 2, 3)) for a in (x, model.decode(rounded(z))))
-    assert not set(names[~(errors < np.maximum(LEVELS, 2 * rounding))])
+    # Its latents reach 168, where a unit in the last place of float32 moves pixels by 0.01 levels.
+    limits = np.where(names == "checkerboard", 2 * rounding, LEVELS)
+    assert not set(names[~(errors < limits)])
     assert errors.max() < 0.5  # Whatever the rounding: no level is lost.
 
 

@@ -150,7 +150,11 @@ def test_an_error_leaves_the_policy_as_it_was(policy):
     assert network.compute_dtype == network.dense.compute_dtype == policy.removeprefix("mixed_")
 
 
-@every_policy
+@pytest.mark.parametrize(
+    "policy",
+    ["float32", "mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)],  # Slow on CPUs.
+    indirect=True,
+)
 def test_fit_trains_and_evaluates_in_float32(policy, tmp_path):
     model = image_model()
     model.compile(keras.optimizers.Adam(3e-3))

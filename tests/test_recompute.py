@@ -126,7 +126,7 @@ def assert_close(actual, desired, tolerance):
 def cases():
     """Every flow in every mode, both ways and in both precisions; most of them are slow tests."""
     for name, mode, way in itertools.product(FLOWS, MODES, WAYS):
-        quick = way is WAYS[0] and (mode == "graph" or name == "vector")
+        quick = way is WAYS[0] and (name == "vector" or (mode == "graph" and name != "image"))
         marks = [] if quick else [pytest.mark.slow]
         yield pytest.param(name, mode, *way, marks=marks, id="-".join([name, mode, way[0], way[2]]))
 

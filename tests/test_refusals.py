@@ -23,7 +23,10 @@ REFUSED = [
     (("figures.py", DIGITS, "--first=360"), "--first must be less than the 360 test images; got 360"),
     (("figures.py", DIGITS, "--figure=samples", "--out=full/notes.txt"), "FileExistsError: .*notes.txt"),
     (("figures.py", DIGITS, "--seed=-1"), "--seed=-1"),
-    (("make_pretrained.py", DIGITS, DIGITS.replace("run", "out")), "`out` must be another folder than `run`"),
+    (
+        ("make_pretrained.py", DIGITS, DIGITS.replace("--run", "--out")),
+        "`out` must be another folder than `run`",
+    ),
     (("evaluate.py", DIGITS, "--run=another", "--out=new"), "--out is for a single --run; got 2"),
     (("evaluate.py", "--run=nowhere"), "`run` must be the folder of a training run; got nowhere"),
     (("conditional_digits.py", "steps=3"), r"Unexpected arguments: \['steps=3'\]"),
