@@ -21,9 +21,6 @@ def policy(request):
 
 
 mixed = pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"], indirect=True)
-every_policy = pytest.mark.parametrize(
-    "policy", ["float32", "mixed_bfloat16", "mixed_float16"], indirect=True
-)
 
 
 def images(n=64):

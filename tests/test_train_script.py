@@ -74,13 +74,6 @@ def test_averages_are_kept_where_training_ends_early(tmp_path):
     assert result["bits_per_dim"] == pytest.approx(float(rows[-1]["val_bits_per_dim"]), rel=1e-5)
 
 
-@pytest.mark.slow
-def test_max_minutes_ends_training(tmp_path):
-    process = run(*SMALL, "--epochs=500", "--max_minutes=0.02", f"--out={tmp_path}")
-    assert process.returncode == 0, process.stderr
-    assert results(tmp_path)[2]["steps"] < 1500
-
-
 def test_the_papers_preset():
     preset = PRESETS["cifar10"]
     assert (preset.num_scales, preset.num_residual_blocks, preset.base_filters) == (2, 8, 64)
