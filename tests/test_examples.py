@@ -264,10 +264,13 @@ def test_figures(trained, flags, skipped, mock):
         )
 
 
-def test_figures_one_by_one(tmp_path):
-    flags = (f"--run={pretrained.model_path('digits').parent}", f"--out={tmp_path}", "--figure=mosaic")
-    assert run("figures.py", *flags).startswith("mosaic: drawn\n")
-    assert {p.name for p in tmp_path.iterdir()} == {"mosaic.png", "figures.json"}
+def test_figures_of_few_images(tmp_path):
+    flags = (f"--run={pretrained.model_path('digits').parent}", f"--out={tmp_path}", "--first=355")
+    printed = run("figures.py", *flags, "--figure=beside_data", "--figure=reconstructions")
+    skipped, drawn, _ = printed.splitlines()
+    assert skipped == "beside_data: skipped, it needs 8 test images, and there are 5."
+    assert drawn.startswith("reconstructions: ")
+    assert {p.name for p in tmp_path.iterdir()} == {"reconstructions.png", "figures.json"}
 
 
 @pytest.mark.slow
