@@ -153,8 +153,10 @@ def integer_images():
 
 @pytest.mark.parametrize(
     "make, data",
-    [(vector.make, x), (integer_images, images(SIZE).astype(np.uint8))],
-    ids=["floats", "dequantised"],
+    [
+        pytest.param(vector.make, x, id="floats"),
+        pytest.param(integer_images, images(SIZE).astype(np.uint8), id="dequantised", marks=pytest.mark.slow),
+    ],
 )
 def test_an_interrupted_training_ends_as_an_uninterrupted_one(make, data, tmp_path):
     """Weights, moving statistics, Adam's moments and the noise go on where they were."""

@@ -64,6 +64,7 @@ def test_bounds():
     np.testing.assert_allclose(importance_weighted_bits(log_prob[:1], (4, 4, 3)), -log_prob[0] / dims)
 
 
+@pytest.mark.slow
 def test_the_weighted_bound_tends_to_the_probability_of_the_integers():
     """Over all images, the probabilities add up to that of a sample to lie within the levels."""
     flow = rnvp.RealNVP((2, 2, 1), 1, num_residual_blocks=1, base_filters=4, use_batch_norm=False)

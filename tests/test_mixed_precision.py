@@ -149,7 +149,7 @@ def test_an_error_leaves_the_policy_as_it_was(policy):
 
 @pytest.mark.parametrize(
     "policy",
-    ["float32", "mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)],  # Slow on CPUs.
+    ["mixed_bfloat16", *(pytest.param(p, marks=pytest.mark.slow) for p in ("float32", "mixed_float16"))],
     indirect=True,
 )
 def test_fit_trains_and_evaluates_in_float32(policy, tmp_path):

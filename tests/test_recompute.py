@@ -171,7 +171,7 @@ def fitted(recompute, policy=None, **compile_kwargs):
     "kwargs",
     [
         {},
-        {"jit_compile": True},
+        pytest.param({"jit_compile": True}, id="jit_compile", marks=pytest.mark.slow),
         {"run_eagerly": True},
         {"steps_per_execution": 2},
         {"policy": "mixed_bfloat16"},

@@ -125,6 +125,7 @@ def test_a_second_ctrl_c_ends_at_once():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.slow
 def test_resume_without_a_checkpoint_begins(tmp_path):
     flags = (*FLAGS, "--steps_per_epoch=2", "--epochs=1", "--resume", f"--out={tmp_path / 'run'}")
     process = run(*flags)
