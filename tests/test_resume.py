@@ -117,7 +117,15 @@ def test_interrupted_and_terminated_runs_end_as_others_do(tmp_path):
     assert_same_end(out, tmp_path / "whole")
 
 
-def test_a_second_ctrl_c_ends_at_once():
+@pytest.fixture
+def python_raises_at_ctrl_c():
+    """As in a terminal; programs in the background of a shell ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_ctrl_c_ends_at_once(python_raises_at_ctrl_c):
     with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:
         signal.raise_signal(signal.SIGINT)
         assert interrupts.received == signal.SIGINT
