@@ -5,6 +5,8 @@ python examples/train_cifar.py --preset=cifar10 --out=runs/cifar10
 python examples/train_cifar.py --out=runs/cifar10 --resume
 """
 
+import quiet_start  # noqa: F401  # isort: skip
+
 import dataclasses
 import os
 import sys

@@ -9,16 +9,18 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_realnvp.arguments import check_bool, check_integer, check_number, check_training
+from tfp_realnvp.as_traced import as_traced
 from tfp_realnvp.bijectors import bijector_kwargs
 from tfp_realnvp.bijectors.call_arguments import takes_condition
 from tfp_realnvp.bijectors.layer_variables import LayerVariables
 from tfp_realnvp.events import check_has_batch, condition_shapes, of_shape
 from tfp_realnvp.fingerprint import Fingerprint
 from tfp_realnvp.flow_layers import built_layers
+from tfp_realnvp.fused_adam import FusedAdam
 from tfp_realnvp.hints import Path, Seed, TensorLike
 from tfp_realnvp.images import add_noise, bits_per_dim, stateless_seed
 from tfp_realnvp.in_batches import in_batches
-from tfp_realnvp.keras_inputs import inputs, keeps_weights
+from tfp_realnvp.keras_inputs import inputs, of_events
 from tfp_realnvp.networks.coupling_network import WEIGHT_SCALES, CouplingNetwork
 from tfp_realnvp.pretrained import model_path
 from tfp_realnvp.recalibration import recalibrate
@@ -146,7 +148,7 @@ class FlowModel(keras.Model):
         """As `keras.Model.compile`, with an optimizer and a loss by default.
 
         Args:
-          optimizer: Optimizer of Keras, or its name.
+          optimizer: Optimizer of Keras, or its name; `"adam"` is a `FusedAdam`.
           loss: Loss of Keras, given as `y_pred` the log-density of events in nats; by default
             the mean negative one.
           *args, **kwargs: As of `keras.Model.compile`.
@@ -163,6 +165,7 @@ class FlowModel(keras.Model):
         check_bool(auto_scale_loss, "auto_scale_loss")
         check_bool(skip_non_finite, "skip_non_finite")
         loss = keras.losses.get(loss or negative_log_density)
+        optimizer = FusedAdam() if optimizer == "adam" else optimizer
         super().compile(optimizer, loss, *args, auto_scale_loss=auto_scale_loss, **kwargs)
         scaled = keras.optimizers.LossScaleOptimizer
         computes_in_float16 = any(x.compute_dtype == "float16" for x in self._flatten_layers())
@@ -201,7 +204,7 @@ class FlowModel(keras.Model):
         model.compile()
         return model
 
-    fit = keeps_weights(
+    fit = of_events(
         keras.Model.fit,
         """As `keras.Model.fit`, of events as `x` and of conditions, if the flow takes them, as `y`.
 
@@ -219,7 +222,7 @@ class FlowModel(keras.Model):
           TypeError, ValueError: as `call`.
         """,
     )
-    evaluate = keeps_weights(
+    evaluate = of_events(
         keras.Model.evaluate,
         """As `keras.Model.evaluate`, of events and conditions as `fit` takes them.
 
@@ -235,21 +238,22 @@ class FlowModel(keras.Model):
         """,
     )
 
-    def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
+    predict = of_events(
+        keras.Model.predict,
         """As `keras.Model.predict`: the log-density of each event.
 
         Args:
           x: Array of events of shape `[n, *event_shape]`, for a conditional flow a pair of it and
             an array of conditions; or a `tf.data.Dataset` of batches as for `fit`.
-          *args, **kwargs: As of `keras.Model.predict`: `batch_size`, `verbose`, `steps` and so on.
+          **kwargs: As of `keras.Model.predict`: `batch_size`, `verbose`, `steps` and so on.
 
         Returns:
           Array of shape `[n]` in nats, of the distribution's dtype.
 
         Raises:
           TypeError, ValueError: as `call`.
-        """
-        return super().predict(x, *args, **kwargs)
+        """,
+    )
 
     def get_compile_config(self) -> dict[str, Any] | None:
         config = super().get_compile_config()
@@ -302,7 +306,10 @@ class FlowModel(keras.Model):
         def apply(value, condition):
             return method(value, **bijector_kwargs(self.distribution.bijector, False, condition))
 
-        return tf.function(apply, reduce_retracing=True, autograph=False)  # Errors are as they are raised.
+        def compiled(value, condition):
+            return as_traced(apply, value, condition)
+
+        return tf.function(compiled, reduce_retracing=True, autograph=False)  # Errors are as they are raised.
 
     def sample(
         self,
@@ -459,17 +466,23 @@ class FlowModel(keras.Model):
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """A step of `fit` on a batch, as Keras hands it on; returns metrics by name."""
+        return as_traced(self._train_step, data)
+
+    def _train_step(self, data):
         with stays_where_skipped(self):
             logs = super().train_step(inputs(data))
         return reducible(self.get_metrics_result() if isinstance(self.optimizer, SkipNonFinite) else logs)
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """A step of `evaluate` on a batch, as Keras hands it on; returns metrics by name."""
+        return as_traced(self._test_step, data)
+
+    def _test_step(self, data):
         return reducible(super().test_step(inputs(data)))
 
     def predict_step(self, data: Any) -> tf.Tensor:
         """A step of `predict` on a batch, as Keras hands it on; returns log-densities in nats."""
-        return super().predict_step(inputs(data))
+        return as_traced(super().predict_step, inputs(data))
 
     def compute_loss(
         self,
