@@ -110,8 +110,7 @@ class Bijector(tfp.bijectors.Bijector):
         arguments = self._checked_arguments(training, condition)
         with tf.name_scope(self.name), tf.name_scope(direction):
             y, log_det = getattr(self, f"_{direction}_and_log_det")(x, *arguments)
-            more = event_ndims - getattr(self, f"{direction}_min_event_ndims")
-            return y, tf.reduce_sum(log_det, list(range(-more, 0))) if more else log_det
+            return y, _summed(log_det, x, event_ndims, getattr(self, f"{direction}_min_event_ndims"))
 
     def _checked_arguments(self, training, conditional_input):
         """The call arguments, as one."""
@@ -182,6 +181,19 @@ class _NoCache:
 
 
 Bijector._cache = _NoCache()
+
+
+def _summed(log_det, x, event_ndims, min_event_ndims):
+    """A log-determinant over events of `min_event_ndims` axes, over those of `event_ndims`.
+
+    It may have fewer axes than the batch, or sides of 1: then it is the same for all of an event.
+    """
+    more = event_ndims - min_event_ndims
+    if not more:
+        return log_det
+    shape = tf.shape(x)
+    first = tf.size(shape) - event_ndims
+    return tf.reduce_sum(tf.ones(shape[first : first + more], log_det.dtype) * log_det, list(range(-more, 0)))
 
 
 def _on_the_way_to_a_log_det():

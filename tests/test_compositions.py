@@ -1,0 +1,83 @@
+"""Chains, and what else is made of bijectors, give what `tfb.Chain` gives."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+import tfp_realnvp as rnvp
+
+tfb, tfd = tfp.bijectors, tfp.distributions
+
+CONSTANT = {
+    "scalar scale": lambda: tfb.Scale(2.0),
+    "scale of one side": lambda: tfb.Scale([2.0]),
+    "scale of more axes": lambda: tfb.Scale([[[2.0]]]),
+    "scale of a channel": lambda: tfb.Scale([2.0, 0.5]),
+    "permutation": lambda: tfb.Permute([1, 0]),
+    "matrix": lambda: tfb.ScaleMatvecTriL([[2.0, 0.0], [1.0, 3.0]]),
+    "not constant": lambda: tfb.Invert(tfb.Softplus()),
+}
+
+
+def nested(chain, member, depth):
+    for _ in range(depth):
+        member = chain([member])
+    return member
+
+
+@pytest.mark.parametrize("member", CONSTANT.values(), ids=CONSTANT)
+def test_log_determinants_of_nested_chains_are_those_of_tfp(member):
+    for shape, event_ndims in (((2,), 1), ((5, 3, 4, 2), 1), ((5, 3, 4, 2), 3)):
+        x = tf.random.stateless_uniform(shape, (0, 1), minval=0.1)
+        ours, tfps = (
+            chain([nested(chain, member(), depth=2), tfb.Exp()]) for chain in (rnvp.Chain, tfb.Chain)
+        )
+        for direction in ("forward", "inverse"):
+            value, expected = (
+                getattr(b, f"{direction}_log_det_jacobian")(tf.identity(x), event_ndims) for b in (ours, tfps)
+            )
+            np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-6)
+            assert value.shape == expected.shape
+
+
+@pytest.mark.parametrize("member", CONSTANT.values(), ids=CONSTANT)
+def test_log_determinants_beside_members_of_more_axes(member):
+    norm = rnvp.BatchNormalization((4, 4, 2))
+    x = tf.random.stateless_uniform([3, 4, 4, 2], (0, 1), minval=0.1)
+    expected = tfb.Chain([member(), norm]).inverse_log_det_jacobian(tf.identity(x), 3)
+    for recompute in (False, True):
+        ours = rnvp.Chain([nested(rnvp.Chain, member(), depth=2), norm], recompute=recompute)
+        np.testing.assert_allclose(ours.inverse_log_det_jacobian(x), expected, rtol=1e-5)
+    dynamic = tf.function(ours.inverse_log_det_jacobian, input_signature=[tf.TensorSpec(None)])
+    np.testing.assert_allclose(dynamic(x), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("member", CONSTANT.values(), ids=CONSTANT)
+def test_log_determinants_of_what_is_factored_out(member):
+    x = tf.random.stateless_uniform([3, 4, 4, 4], (0, 1), minval=0.1)
+    for depth, event_ndims in itertools.product((0, 1, 2), (1, 3)):
+        ours = rnvp.FactorOut(nested(rnvp.Chain, member(), depth), event_ndims)
+        half = member().forward_log_det_jacobian(x[..., :2], event_ndims)
+        np.testing.assert_allclose(ours.forward_log_det_jacobian(x), half, rtol=1e-5, atol=1e-6)
+        # Events of more axes than it needs.
+        sums = half if event_ndims == 3 else tf.reduce_sum(tf.broadcast_to(half, [3, 4, 4]), [1, 2])
+        np.testing.assert_allclose(ours.forward_log_det_jacobian(x, 3), sums, rtol=1e-5, atol=1e-5)
+
+
+def test_a_density_over_a_nested_constant_scale_integrates_to_one():
+    flow = rnvp.Chain([rnvp.Chain([tfb.Scale([2.0])]), rnvp.BatchNormalization((2,))])
+    grid = tf.linspace(-15.0, 15.0, 301)
+    points = tf.stack(tf.meshgrid(grid, grid), -1)
+    distribution = tfd.TransformedDistribution(tfd.Sample(tfd.Normal(0.0, 1.0), 2), flow)
+    assert abs(float(tf.reduce_sum(distribution.prob(points))) * 0.01 - 1) < 1e-3
+
+
+def test_an_image_distribution_over_a_constant_flow():
+    flow = rnvp.Chain([rnvp.Chain([tfb.Scale(2.0)]), rnvp.BatchNormalization((2, 2, 1))])
+    stock = tfb.Chain([tfb.Scale(2.0), rnvp.BatchNormalization((2, 2, 1))])
+    x = tf.random.stateless_uniform([3, 2, 2, 1], (0, 1), maxval=256)
+    log_probs = [rnvp.image_distribution(f, event_shape=(2, 2, 1)).log_prob(x) for f in (flow, stock)]
+    np.testing.assert_allclose(*log_probs, rtol=1e-6)
