@@ -81,3 +81,66 @@ def test_an_image_distribution_over_a_constant_flow():
     x = tf.random.stateless_uniform([3, 2, 2, 1], (0, 1), maxval=256)
     log_probs = [rnvp.image_distribution(f, event_shape=(2, 2, 1)).log_prob(x) for f in (flow, stock)]
     np.testing.assert_allclose(*log_probs, rtol=1e-6)
+
+
+# Batch shapes.
+
+LOC = [[0.0, 0.0], [5.0, 5.0], [9.0, 9.0]]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda member: rnvp.Chain([member]),
+        lambda member: rnvp.Chain([rnvp.Chain([member]), tfb.Scale(2.0)]),
+        lambda member: tfb.Invert(rnvp.Chain([member])),
+        lambda member: tfb.Chain([tfb.Invert(rnvp.Chain([tfb.Invert(member)]))]),
+        lambda member: rnvp.Chain([rnvp.RealNVP((2,), num_couplings=2, hidden_units=(2,)), member]),
+        lambda member: rnvp.Chain([tfb.Reshape([2], [2, 1]), tfb.Reshape([2, 1], [2]), member]),
+    ],
+)
+def test_batch_shape_is_that_of_the_members(make):
+    base = tfd.Sample(tfd.Normal(0.0, 1.0), 2)
+    distribution = tfd.TransformedDistribution(base, make(tfb.Shift(LOC)))
+    assert distribution.batch_shape == (3,)
+    assert distribution.batch_shape_tensor() == [3]
+    x = distribution.sample(3, seed=1)
+    assert x.shape == (3, 3, 2)
+    noise = distribution.bijector.inverse(x)
+    assert np.ptp(noise, axis=1).all()  # Each member of the batch has noise of its own.
+    alone = [distribution[i].log_prob(x[:, i]) for i in range(3)]
+    np.testing.assert_allclose(distribution.log_prob(x), np.stack(alone, -1), rtol=1e-5)
+
+
+def test_batch_shape_of_what_is_factored_out():
+    base = tfd.Sample(tfd.Normal(0.0, 1.0), 4)
+    distribution = tfd.TransformedDistribution(base, rnvp.FactorOut(rnvp.Chain([tfb.Shift(LOC)])))
+    assert distribution.batch_shape == (3,)
+    assert distribution.sample(2).shape == (2, 3, 4)
+    np.testing.assert_allclose(distribution.log_prob([9.0, 9.0, 0.0, 0.0])[2], base.log_prob(tf.zeros([4])))
+
+
+def test_members_without_parameter_properties_have_no_batch_shape():
+    member = tfb.Inline(tf.exp, tf.math.log, lambda y: -tf.math.log(y), forward_min_event_ndims=0)
+    base = tfd.Sample(tfd.Normal(0.0, 1.0), 2)
+    assert tfd.TransformedDistribution(base, rnvp.Chain([member])).batch_shape == ()
+
+
+# Distribution functions of scalars.
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [tfb.Exp(), tfb.Scale(-2.0)],
+        [tfb.Sigmoid(), tfb.Invert(rnvp.Chain([tfb.Scale(-3.0), tfb.Shift(1.0)]))],
+        [tfb.Scale([1.0, -1.0]), rnvp.Chain([tfb.Softplus()])],
+    ],
+)
+def test_distribution_functions_are_those_of_tfp(members):
+    ours, tfps = (
+        tfd.TransformedDistribution(tfd.Normal(0.0, 1.0), chain(members)) for chain in (rnvp.Chain, tfb.Chain)
+    )
+    for method in ("cdf", "log_cdf", "quantile", "survival_function", "log_survival_function"):
+        np.testing.assert_array_equal(getattr(ours, method)(0.3), getattr(tfps, method)(0.3))
+    np.testing.assert_allclose(ours.cdf(ours.quantile(0.3)), 0.3, rtol=1e-5)
