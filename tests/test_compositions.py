@@ -1,5 +1,6 @@
 """Chains, and what else is made of bijectors, give what `tfb.Chain` gives."""
 
+import copy
 import itertools
 
 import numpy as np
@@ -8,6 +9,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import tfp_realnvp as rnvp
+from tfp_realnvp.bijectors.bijector import Bijector
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 
@@ -144,3 +146,52 @@ def test_distribution_functions_are_those_of_tfp(members):
     for method in ("cdf", "log_cdf", "quantile", "survival_function", "log_survival_function"):
         np.testing.assert_array_equal(getattr(ours, method)(0.3), getattr(tfps, method)(0.3))
     np.testing.assert_allclose(ours.cdf(ours.quantile(0.3)), 0.3, rtol=1e-5)
+
+
+# Equality.
+
+
+def test_flows_are_equal_that_share_all_variables_and_configuration():
+    flow = rnvp.RealNVP((2,), num_couplings=2, hidden_units=(2,))
+    other = rnvp.RealNVP((2,), num_couplings=2, hidden_units=(2,))
+    equal = [
+        (flow, flow.copy()),
+        (tfb.Chain([flow]), tfb.Chain([flow.copy()])),
+        (tfb.Invert(flow), tfb.Invert(flow.copy())),
+        (rnvp.Chain(flow.bijectors), rnvp.Chain(flow.copy().bijectors)),
+        (rnvp.FactorOut(flow), rnvp.FactorOut(flow.copy())),
+        (rnvp.Squeeze(), rnvp.Squeeze()),
+        (rnvp.Chain([tfb.Scale(2.0)]), rnvp.Chain([tfb.Scale(2.0)])),
+    ]
+    unequal = [
+        (flow, other),
+        (flow, copy.deepcopy(flow)),
+        (flow, flow.copy(validate_args=True)),
+        (rnvp.Chain([flow, tfb.Exp()]), rnvp.Chain([flow.copy(), tfb.Sigmoid()])),
+        (rnvp.FactorOut(flow), rnvp.FactorOut(other)),
+        (rnvp.BatchNormalization((2,)), rnvp.BatchNormalization((2,))),
+        (rnvp.Chain([tfb.Scale(tf.Variable(2.0))]), rnvp.Chain([tfb.Scale(tf.Variable(2.0))])),
+        (rnvp.Squeeze(), rnvp.Squeeze("ordered")),
+        (flow, tfb.Identity()),
+    ]
+    for a, b in equal:
+        assert a == b and hash(a) == hash(b)
+    for a, b in unequal:
+        assert a != b
+
+
+def test_subclasses_with_variables_of_their_own_are_unequal():
+    class Shift(Bijector):
+        def __init__(self, name="shift"):
+            parameters = dict(locals())
+            self.shift = tf.Variable(0.0)
+            super().__init__(forward_min_event_ndims=0, parameters=parameters, name=name)
+
+    assert Shift() != Shift()
+
+
+def test_kl_divergence_of_a_flow_and_its_copy():
+    flow = rnvp.RealNVP((2,), num_couplings=2, hidden_units=(2,))
+    bases = [tfd.MultivariateNormalDiag([loc, 0.0], [1.0, 1.0]) for loc in (0.0, 3.0)]
+    a, b = (tfd.TransformedDistribution(base, f) for base, f in zip(bases, (flow, flow.copy()), strict=True))
+    np.testing.assert_allclose(tfd.kl_divergence(a, b), 4.5, rtol=1e-6)

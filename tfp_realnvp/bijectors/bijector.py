@@ -79,8 +79,16 @@ class Bijector(tfp.bijectors.Bijector):
     def _parameter_properties(cls, dtype):
         return {}
 
-    def _get_parameterization(self):
-        return id(self)  # Equal arguments do not make equal variables.
+    def __eq__(self, other):
+        """Whether both share all variables and were made with equal arguments."""
+        return self is other or (
+            super().__eq__(other)  # Equal arguments do not make equal variables.
+            and [*map(id, self.layers)] == [*map(id, other.layers)]
+            and [*map(id, self.variables)] == [*map(id, other.variables)]
+        )
+
+    def __hash__(self):
+        return hash((type(self), (self.parameters or {}).get("name")))
 
     def in_one_pass(
         self,
