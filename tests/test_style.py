@@ -22,6 +22,7 @@ LAYERS = [
         "one_line_errors",
         "pretrained",
         "replicas",
+        "literal_path",
         "snapshot",
         "whole_file",
     },
