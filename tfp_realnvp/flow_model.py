@@ -26,6 +26,7 @@ from tfp_realnvp.replicas import own_rows, reducible
 from tfp_realnvp.serialization import deserialize, serialize
 from tfp_realnvp.skip_non_finite import SkipNonFinite, skipping, stays_where_skipped
 from tfp_realnvp.snapshot import put_back
+from tfp_realnvp.unmoved_statistics import warns_where_unmoved
 from tfp_realnvp.whole_file import whole_file
 
 register = keras.saving.register_keras_serializable("tfp_realnvp")
@@ -219,6 +220,7 @@ class FlowModel(keras.Model):
           TypeError, ValueError: as `call`.
         """,
     )
+    fit = warns_where_unmoved(fit)
     evaluate = keeps_weights(
         keras.Model.evaluate,
         """As `keras.Model.evaluate`, of events and conditions as `fit` takes them.

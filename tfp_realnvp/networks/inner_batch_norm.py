@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfp_realnvp.moving_statistics import moved, num_elements
+
 
 @keras.saving.register_keras_serializable("tfp_realnvp")
 class InnerBatchNorm(keras.layers.BatchNormalization):
@@ -44,5 +46,6 @@ class InnerBatchNorm(keras.layers.BatchNormalization):
             count = tf.cast(tf.size(x), variance.dtype) / x.shape[-1]
             variance *= (count - 1) / count  # The operation gives the unbiased variance.
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                moving.assign(moving * self.momentum + batch * (1 - self.momentum))
+                old = tf.convert_to_tensor(moving)
+                moving.assign(moved(old, batch, self.momentum, num_elements(x), batch is variance))
         return y
