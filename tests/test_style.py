@@ -25,6 +25,7 @@ LAYERS = [
         "literal_path",
         "moving_statistics",
         "snapshot",
+        "uniform_noise",
         "whole_file",
     },
     {"masks"},

@@ -26,6 +26,7 @@ from tfp_realnvp.replicas import own_rows, reducible
 from tfp_realnvp.serialization import deserialize, serialize
 from tfp_realnvp.skip_non_finite import SkipNonFinite, skipping, stays_where_skipped
 from tfp_realnvp.snapshot import put_back
+from tfp_realnvp.uniform_noise import uniform_noise
 from tfp_realnvp.unmoved_statistics import warns_where_unmoved
 from tfp_realnvp.whole_file import whole_file
 
@@ -291,12 +292,9 @@ class FlowModel(keras.Model):
         if not events.dtype.is_integer:
             return tf.cast(events, dtype)
         if training:
-            seed = tf.cast(self._noise.next(), tf.int32)
-            return add_noise(
-                events, own_rows(tf.random.stateless_uniform, tf.shape(events), seed, dtype=dtype)
-            )
-        noise = tf.random.stateless_uniform(self.distribution.event_shape, (0, 0), dtype=dtype)
-        return add_noise(events, noise)
+            seed = self._noise.next()
+            return add_noise(events, own_rows(uniform_noise, tf.shape(events), seed, dtype))
+        return add_noise(events, uniform_noise(self.distribution.event_shape, (0, 0), dtype))
 
     def _compiled(self, method):
         """`method` of the bijector, as a compiled function of a value and a condition."""

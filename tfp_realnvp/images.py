@@ -11,6 +11,7 @@ import tensorflow_probability as tfp
 from tfp_realnvp.arguments import check_bool, check_integer, float_dtype, known_shape
 from tfp_realnvp.bijectors import Chain
 from tfp_realnvp.hints import ArrayLike, DTypeLike, Seed, Shape, TensorLike
+from tfp_realnvp.uniform_noise import uniform_noise
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 
@@ -141,8 +142,7 @@ def dequantize(images: TensorLike, seed: Seed | None = None, dtype: DTypeLike = 
     """
     images = tf.convert_to_tensor(images)
     dtype = float_dtype(dtype) or tf.float32
-    noise = tf.random.stateless_uniform(tf.shape(images), stateless_seed(seed), dtype=dtype)
-    return add_noise(images, noise)
+    return add_noise(images, uniform_noise(tf.shape(images), stateless_seed(seed), dtype))
 
 
 def add_noise(images: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
