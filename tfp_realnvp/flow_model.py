@@ -110,6 +110,8 @@ class FlowModel(keras.Model):
         check_number(l2, "l2", "of at least 0", lambda value: value >= 0)
         if seed is not None:
             check_integer(seed, "seed")
+            if not -(2**63) <= seed < 2**63:
+                raise ValueError(f"`seed` must be an integer of 64 bits; got {seed}.")
         super().__init__(**{"dtype": distribution.dtype.name, "autocast": False, "name": name, **kwargs})
         self.distribution = distribution
         self.l2, self.seed = l2, seed

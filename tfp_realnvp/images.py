@@ -2,7 +2,7 @@
 
 import math
 import numbers
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +11,7 @@ import tensorflow_probability as tfp
 from tfp_realnvp.arguments import check_bool, check_integer, float_dtype, known_shape
 from tfp_realnvp.bijectors import Chain
 from tfp_realnvp.hints import ArrayLike, DTypeLike, Seed, Shape, TensorLike
-from tfp_realnvp.uniform_noise import uniform_noise
+from tfp_realnvp.uniform_noise import DIGITS, uniform_noise
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 
@@ -133,6 +133,8 @@ def dequantize(images: TensorLike, seed: Seed | None = None, dtype: DTypeLike = 
     Raises:
       TypeError: if `images` are not of an integer dtype, `dtype` is no float one, or
         `seed` is something else.
+      ValueError: if `images` hold integers that `dtype` does not (above 2**24 in float32; in a
+        graph an `InvalidArgumentError` as it runs), or `seed` is out of range.
 
     >>> int(dequantize([[255]], seed=1)[0, 0])
     255
@@ -149,9 +151,26 @@ def add_noise(images: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
     """`images + noise`, of the dtype of `noise`, for integer images and noise in `[0, 1)`."""
     if not images.dtype.is_integer:
         raise TypeError(f"`images` must be integers to be dequantised; got dtype {images.dtype.name}.")
+    most = 2 ** (DIGITS[noise.dtype.name][1] + 1)
+    check_range(images, "images", -most, most, f", which {noise.dtype.name} holds")
     images = tf.cast(images, noise.dtype)
     noisy = images + noise
     return tf.where(noisy < images + 1, noisy, images)  # Where the sum was rounded up.
+
+
+def check_range(integers: tf.Tensor, name: str, least: int, most: int, reason: str = "") -> None:
+    """Raises a ValueError unless all `integers` are in a range; in a graph as it runs, an
+    `InvalidArgumentError`. Costs nothing where their dtype has no others."""
+    if least <= integers.dtype.min and integers.dtype.max <= most:
+        return
+    least, most = max(least, integers.dtype.min), min(most, integers.dtype.max)
+    is_in = tf.reduce_all((integers >= least) & (integers <= most))
+    message = f"`{name}` must be integers from {least} to {most}{reason}"
+    if not tf.executing_eagerly():
+        tf.debugging.Assert(is_in, [f"{message}; got from", tf.reduce_min(integers), tf.reduce_max(integers)])
+    elif not is_in:
+        got = f"from {tf.reduce_min(integers)} to {tf.reduce_max(integers)}"
+        raise ValueError(f"{message}; got {got}.")
 
 
 def quantize(images: ArrayLike, num_levels: int = 256) -> np.ndarray:
@@ -189,8 +208,15 @@ def flow_of(
 
 def stateless_seed(seed: Seed | None) -> tf.Tensor:
     """A seed of shape `[2]`: of a Python `int` always the same, of None always another."""
+    if seed is None or (tf.is_tensor(seed) and np.shape(seed) == (2,)):
+        return tfp.random.sanitize_seed(seed)
+    pair: Any = seed
     if isinstance(seed, numbers.Integral) and not isinstance(seed, bool):
-        seed = (0, int(seed))
-    elif seed is not None and np.shape(seed) != (2,):
+        value = int(seed)
+        # Beyond 32 bits, another pair for each.
+        pair = (0, value) if -(2**31) <= value < 2**31 else (value >> 31, value & (2**31 - 1))
+    if np.shape(pair) != (2,) or np.asarray(pair).dtype.kind not in "iuO":
         raise TypeError(f"`seed` must be an integer, a seed of shape [2] or None; got {seed!r}.")
-    return tfp.random.sanitize_seed(seed)
+    if not all(-(2**31) <= part < 2**31 for part in pair):
+        raise ValueError(f"`seed` must be an integer of less than 62 bits, or two of 32 bits; got {seed!r}.")
+    return tfp.random.sanitize_seed(np.array(pair, np.int32))
