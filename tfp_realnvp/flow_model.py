@@ -16,7 +16,7 @@ from tfp_realnvp.events import check_has_batch, condition_shapes, of_shape
 from tfp_realnvp.fingerprint import Fingerprint
 from tfp_realnvp.flow_layers import built_layers
 from tfp_realnvp.hints import Path, Seed, TensorLike
-from tfp_realnvp.images import add_noise, bits_per_dim, stateless_seed
+from tfp_realnvp.images import add_noise, bits_per_dim, in_range, num_levels_of, stateless_seed
 from tfp_realnvp.in_batches import in_batches
 from tfp_realnvp.keras_inputs import inputs, keeps_weights
 from tfp_realnvp.networks.coupling_network import WEIGHT_SCALES, CouplingNetwork
@@ -118,6 +118,7 @@ class FlowModel(keras.Model):
         self.flow_layers = built_layers(distribution)
         self._coupling_networks = [x for x in self.flow_layers if isinstance(x, CouplingNetwork)]
         self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
+        self._num_levels = num_levels_of(distribution)
         self._noise = keras.random.SeedGenerator(seed)
         self._forward = self._compiled(distribution.bijector.forward)
         self._inverse = self._compiled(distribution.bijector.inverse)
@@ -279,8 +280,9 @@ class FlowModel(keras.Model):
 
         Raises:
           TypeError: if events are no numbers, or `training` is no Python `bool`.
-          ValueError: if events or conditions are of another shape, or conditions are missing, or
-            given to a flow that takes none.
+          ValueError: if integers are none of the levels of an `image_distribution` (in a graph an
+            `InvalidArgumentError` as it runs), events or conditions are of another shape, or
+            conditions are missing, or given to a flow that takes none.
         """
         check_training(training)
         events, condition = inputs if isinstance(inputs, (tuple, list)) else (inputs, None)
@@ -293,6 +295,8 @@ class FlowModel(keras.Model):
         dtype = self.distribution.dtype
         if not events.dtype.is_integer:
             return tf.cast(events, dtype)
+        if self._num_levels is not None:
+            events = in_range(events, "events", 0, self._num_levels - 1, ", the levels of pixels")
         if training:
             seed = self._noise.next()
             return add_noise(events, own_rows(uniform_noise, tf.shape(events), seed, dtype))

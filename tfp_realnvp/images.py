@@ -20,6 +20,9 @@ LogProb = TypeVar("LogProb", float, np.floating, np.ndarray, tf.Tensor)
 MARGIN = 0.05
 """The share of the logit's range that is left free at either end (section 4.1)."""
 
+PIXELS = "pixels"
+"""Name of the bijector from logits to pixel values."""
+
 
 def image_distribution(
     flow: tfp.bijectors.Bijector,
@@ -78,7 +81,7 @@ def image_distribution(
     normal = tfd.Normal(tf.zeros([], dtype), tf.ones([], dtype))
     return tfd.TransformedDistribution(
         tfd.Sample(normal, shape),
-        Chain([tfb.Sigmoid(low, high, name="pixels"), flow], dtype, validate_args, name="pixels_of_flow"),
+        Chain([tfb.Sigmoid(low, high, name=PIXELS), flow], dtype, validate_args, name="pixels_of_flow"),
         validate_args=validate_args,
         name=name,
     )
@@ -152,25 +155,27 @@ def add_noise(images: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
     if not images.dtype.is_integer:
         raise TypeError(f"`images` must be integers to be dequantised; got dtype {images.dtype.name}.")
     most = 2 ** (DIGITS[noise.dtype.name][1] + 1)
-    check_range(images, "images", -most, most, f", which {noise.dtype.name} holds")
+    images = in_range(images, "images", -most, most, f", which {noise.dtype.name} holds")
     images = tf.cast(images, noise.dtype)
     noisy = images + noise
     return tf.where(noisy < images + 1, noisy, images)  # Where the sum was rounded up.
 
 
-def check_range(integers: tf.Tensor, name: str, least: int, most: int, reason: str = "") -> None:
-    """Raises a ValueError unless all `integers` are in a range; in a graph as it runs, an
-    `InvalidArgumentError`. Costs nothing where their dtype has no others."""
+def in_range(integers: tf.Tensor, name: str, least: int, most: int, reason: str = "") -> tf.Tensor:
+    """`integers`; raises a ValueError unless they are in a range, in a graph an `InvalidArgumentError` as
+    it runs. Costs nothing where their dtype has no others."""
     if least <= integers.dtype.min and integers.dtype.max <= most:
-        return
+        return integers
     least, most = max(least, integers.dtype.min), min(most, integers.dtype.max)
     is_in = tf.reduce_all((integers >= least) & (integers <= most))
-    message = f"`{name}` must be integers from {least} to {most}{reason}"
+    message = f"`{name}` must be integers from {least} to {most}{reason}; got from"
+    given = tf.reduce_min(integers), tf.reduce_max(integers)
     if not tf.executing_eagerly():
-        tf.debugging.Assert(is_in, [f"{message}; got from", tf.reduce_min(integers), tf.reduce_max(integers)])
-    elif not is_in:
-        got = f"from {tf.reduce_min(integers)} to {tf.reduce_max(integers)}"
-        raise ValueError(f"{message}; got {got}.")
+        with tf.control_dependencies([tf.debugging.Assert(is_in, [message, given[0], "to", given[1]])]):
+            return tf.identity(integers)
+    if not is_in:
+        raise ValueError(f"{message} {given[0]} to {given[1]}.")
+    return integers
 
 
 def quantize(images: ArrayLike, num_levels: int = 256) -> np.ndarray:
@@ -204,6 +209,14 @@ def flow_of(
       `tfb.Bijector`.
     """
     return distribution.bijector.bijectors[-1]
+
+
+def num_levels_of(distribution: tfp.distributions.Distribution) -> int | None:
+    """The `num_levels` that an `image_distribution` was made with; of another distribution None."""
+    pixels = next(iter(getattr(distribution.bijector, "bijectors", [])), None)
+    if not isinstance(pixels, tfb.Sigmoid) or pixels.name != PIXELS:
+        return None
+    return round(float(pixels.high - pixels.low) * (1 - 2 * MARGIN))
 
 
 def stateless_seed(seed: Seed | None) -> tf.Tensor:
