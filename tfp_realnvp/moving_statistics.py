@@ -4,7 +4,7 @@ import math
 
 import tensorflow as tf
 
-MANY = 16
+MANY = 15
 """Elements more than one, from which on a batch counts as a whole one."""
 
 
@@ -36,7 +36,7 @@ def moved(
     """A moving statistic after a batch.
 
     ```none
-    momentum**share old + (1 - momentum**share) new,   share = min(1, (count - 1) / 16)
+    momentum**share old + (1 - momentum**share) new,   share = min(1, (count - 1) / 15)
     ```
 
     so that the last batch of an epoch, if it is small, does not count as a whole one: a single element,

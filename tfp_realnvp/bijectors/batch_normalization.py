@@ -34,7 +34,7 @@ class BatchNormalization(Bijector):
     statistics for constants (it is not that of the map of the whole batch), while
     gradients flow through them.
 
-    A batch of no more than 16 elements a channel moves the moving statistics less than others do. A
+    A batch of fewer than 16 elements a channel moves the moving statistics less than others do. A
     single element, of which there is no variance, does not, and is normalised by them.
 
     With a mask the statistics are those of `(1 - b) x`, zeros included, as in the
@@ -130,7 +130,7 @@ class BatchNormalization(Bijector):
             self.momentum, self._epsilon = momentum, epsilon
             self._use_running_average = use_running_average
             self._mean = mean_of_all_replicas if synchronized else tf.reduce_mean
-            self._all = sum_of_all_replicas if synchronized else lambda count: count
+            self._synchronized = synchronized
             super().__init__(
                 layers=[layer],
                 forward_min_event_ndims=self._event_shape.rank,
@@ -186,7 +186,9 @@ class BatchNormalization(Bijector):
         axes = tf.range(tf.rank(y) - 1) if y.shape.rank is None else list(range(y.shape.rank - 1))
         mean = self._mean(changed, axes)
         variance = self._mean(tf.math.squared_difference(changed, mean), axes)
-        moments, count = [], self._all(num_elements(y))
+        moments, count = [], num_elements(y)
+        if self._synchronized:
+            count = sum_of_all_replicas(count)
         is_known = isinstance(count, int) and count > 1
         is_enough = tf.size(y) > 0 if is_known else tf.convert_to_tensor(count) > 1
         for variable, old, new in zip(
