@@ -445,14 +445,19 @@ class FlowModel(keras.Model):
     @property
     def losses(self) -> list[tf.Tensor]:
         """The L2 term, `l2` times the sum of squares of weight scales, and what layers add."""
-        losses = super().losses
+        # In the dtype in which Keras adds them to the loss of the data.
+        return [tf.cast(loss, keras.config.floatx()) for loss in super().losses]
+
+    def _get_own_losses(self):
+        """What Keras adds to `losses`, also to those of a model that this one is part of."""
+        losses = super()._get_own_losses()
         scales = [
             v for x in self._coupling_networks for v in x.trainable_variables if v.name in WEIGHT_SCALES
         ]
         if self.l2 and scales:
-            losses.append(self.l2 * tf.add_n([tf.reduce_sum(tf.square(v)) for v in scales]))
-        # In the dtype in which Keras adds them to the loss of the data.
-        return [tf.cast(loss, keras.config.floatx()) for loss in losses]
+            term = self.l2 * tf.add_n([tf.reduce_sum(tf.square(v)) for v in scales])
+            losses.append(tf.cast(term, keras.config.floatx()))
+        return losses
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         if self._distribute_strategy is not None and iterator is not None:
