@@ -121,7 +121,8 @@ class Bijector(tfp.bijectors.Bijector):
             return y, _summed(log_det, x, event_ndims, getattr(self, f"{direction}_min_event_ndims"))
 
     def _checked_arguments(self, training, conditional_input):
-        """The call arguments, as one."""
+        """The call arguments, as one; what comes before every evaluation."""
+        self._layer_variables.freeze_as_in_keras()
         check_training(training)
         if conditional_input is not None and not self.takes_condition:
             raise ValueError(f"`conditional_input` was given, but nothing in `{self.name}` takes one.")
