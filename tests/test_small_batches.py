@@ -31,7 +31,7 @@ def test_what_is_left_over_of_an_epoch_does_not_count_as_a_batch(use_running_ave
     model = model_of(use_running_average=use_running_average)
     for n in (1025, 1):  # The last: training goes on with a single one.
         with (
-            pytest.warns(UserWarning, match="batches must be of at least 2 events")
+            pytest.warns(UserWarning, match="batch_size` of at least 2 events")
             if n == 1
             else contextlib.nullcontext()
         ):

@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfp_realnvp.arguments import check_bool, check_integer, check_number, check_training
+from tfp_realnvp.arguments import check_bool, check_integer, check_number
 from tfp_realnvp.bijectors import bijector_kwargs
-from tfp_realnvp.bijectors.call_arguments import takes_condition
+from tfp_realnvp.bijectors.call_arguments import is_training, takes_condition
 from tfp_realnvp.bijectors.layer_variables import LayerVariables
 from tfp_realnvp.events import check_has_batch, condition_shapes, of_shape
 from tfp_realnvp.fingerprint import Fingerprint
@@ -284,9 +284,9 @@ class FlowModel(keras.Model):
             `InvalidArgumentError` as it runs), events or conditions are of another shape, or
             conditions are missing, or given to a flow that takes none.
         """
-        check_training(training)
         events, condition = inputs if isinstance(inputs, (tuple, list)) else (inputs, None)
-        kwargs = bijector_kwargs(self.distribution.bijector, conditional_input=condition)
+        training = is_training(training)
+        kwargs = bijector_kwargs(self.distribution.bijector, training, condition)
         check_has_batch(condition, self.distribution)
         return self.distribution.log_prob(self._continuous(events, training), bijector_kwargs=kwargs)
 

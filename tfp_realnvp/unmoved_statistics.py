@@ -26,8 +26,8 @@ def warns_where_unmoved(fit: Callable[..., Any]) -> Callable[..., Any]:
         unmoved = means and all(map(np.array_equal, before, means))
         if unmoved and _steps(model) > steps:
             warnings.warn(
-                "No moving statistics of batch norms have moved: batches must be of at least 2 events, as "
-                "there is no variance of one. Give a larger `batch_size`, or a flow without batch norm.",
+                "Training has moved no moving statistics of batch norms. Of batches of one event there is no "
+                "variance: give a `batch_size` of at least 2 events, or a flow without batch norm.",
                 stacklevel=2,
             )
         return result
