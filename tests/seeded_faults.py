@@ -7,11 +7,11 @@ python tests/seeded_faults.py --suite=all           # Slow tests as well.
 python tests/seeded_faults.py --unchanged           # The same tests must pass without a fault.
 
 The mistakes stand in `seeded_faults.txt`, each with the tests that should see it, which run until the first
-one fails. The status is 0 if every fault is seen. A fault whose text no longer occurs exactly once in its file
-is an error, and so is one whose tests no longer exist.
+one fails. The status is 0 if every fault is seen. A fault whose text no longer occurs exactly once in its
+file is an error, and so is one whose tests no longer exist.
 
-It is a table by hand and not mutmut or cosmic-ray, since those make thousands of mutants of a package of this
-size, most of them alike or in the text of an error, and each one costs tens of seconds of traced graphs here.
+The table is written by hand: mutmut and cosmic-ray make thousands of mutants of a package of this size, most
+of them equivalent or in the text of an error, and each costs seconds of traced graphs.
 """
 
 import argparse
@@ -100,25 +100,36 @@ def read_table(path: pathlib.Path = TABLE) -> dict[str, Fault]:
 class Run:
     """The tests of one fault in a process of their own, on a copy of their own.
 
-    The process is a fork of this one, which has TensorFlow imported and none of the package, and so
-    saves the better part of ten seconds a fault.
+    The process is a fork of this one, which has imported TensorFlow and nothing of the package: that saves
+    several seconds a fault.
     """
 
     def __init__(self, name, tests, files, suite, timeout):
         self.name, self.begin, self.timeout = name, time.monotonic(), timeout
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"fault_{name}_"))
         copy = self.folder / ROOT.name
-        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "runs", "*.egg-info"))
-        for path in [ROOT / ".gitignore"] + ([ROOT / ".ci"] if (ROOT / ".ci").exists() else []):
-            (shutil.copytree if path.is_dir() else shutil.copy)(path, copy / path.name)
+        without = (".git", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "runs")
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*without))
+        (self.folder / "tmp").mkdir()
         for sibling in ROOT.parent.glob("shared"):  # Files for tests that are beside the checkout.
             (self.folder / sibling.name).symlink_to(sibling)
         for file, text in files.items():
             (copy / file).write_text(text)
-        arguments = ["-x", "-q", "-n0", "-p", "no:cacheprovider", "-o", "addopts=", "--no-header", "--tb=short"]
+        arguments = [
+            "-x",
+            "-q",
+            "-n0",
+            "-p",
+            "no:cacheprovider",
+            "-o",
+            "addopts=",
+            "--no-header",
+            "--tb=short",
+        ]
         arguments += ["-m", MARKS[suite]] if MARKS[suite] else []
         arguments += [
-            word if word.startswith("-") or not word.startswith("test_") else f"tests/{word}" for word in tests
+            word if word.startswith("-") or not word.startswith("test_") else f"tests/{word}"
+            for word in tests
         ]
         self.log = self.folder / "log.txt"
         self.process = multiprocessing.get_context("fork").Process(
@@ -135,7 +146,9 @@ class Run:
             return "timeout"
         code = self.process.exitcode
         # 2 is an error where tests are collected, below 0 the signal that ended it.
-        return {0: MISSED, 1: SEEN, 2: SEEN, 5: NO_TEST}.get(code, SEEN if code < 0 else f"pytest says {code}")
+        return {0: MISSED, 1: SEEN, 2: SEEN, 5: NO_TEST}.get(
+            code, SEEN if code < 0 else f"pytest says {code}"
+        )
 
     def stop(self):
         """Ends it, with all that it started."""
@@ -162,7 +175,12 @@ def _run_pytest(copy, arguments, log):
     os.dup2(out, 2)
     os.chdir(copy)
     sys.dont_write_bytecode = True  # A file that is changed twice in a second has one time stamp.
-    os.environ |= {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    os.environ |= {
+        "PYTHONPATH": str(copy),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "TMPDIR": str(copy.parent / "tmp"),
+    }
+    tempfile.tempdir = None  # It is `TMPDIR` from now on.
     here = [pathlib.Path(path or ".").resolve() for path in sys.path]
     sys.path[:] = [str(copy)] + [str(path) for path in here if path != ROOT and ROOT not in path.parents]
     sys.argv = ["pytest", *arguments]
@@ -278,7 +296,7 @@ def _import_libraries():
     import tensorflow_datasets  # noqa: F401
     import tensorflow_probability as tfp
 
-    tfp.bijectors, tfp.distributions, tfp.util  # noqa: B018
+    tfp.bijectors, tfp.distributions, tfp.util  # noqa: B018  # They are imported when asked for.
 
 
 if __name__ == "__main__":
