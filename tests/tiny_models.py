@@ -67,16 +67,18 @@ class Kind:
 class Shared:
     """A compiled model of a kind for many tests, which is traced once; each begins with it as it was made."""
 
-    def __init__(self, kind):
-        self.kind, self._model = kind, None
+    def __init__(self, kind, make_optimizer=lambda: None, **compile_kwargs):
+        self._make = lambda: kind.model(make_optimizer(), **compile_kwargs)
+        self._model = None
 
     def model(self):
         """The model, of the same initial weights and optimizer each time."""
         if self._model is None:
-            self._model = self.kind.model()
+            self._model = self._make()
             self._initial = values(self._state())
         for v, value in zip(self._state(), self._initial, strict=True):
             v.assign(value)
+        self._model.reset_metrics()
         return self._model
 
     def _state(self):
