@@ -5,10 +5,14 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # The workers of a run hav
 
 import keras
 import pytest
+import tensorflow as tf
 from absl import flags
 
 if not flags.FLAGS.is_parsed():
     flags.FLAGS(["pytest"], known_only=True)
+
+# Graphs here run once or twice: optimising them takes longer than they do. Processes that tests start do it.
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 @pytest.fixture(autouse=True)
