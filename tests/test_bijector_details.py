@@ -1,0 +1,84 @@
+"""Details of single bijectors and of chains that the contract of all does not reach."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+from constructors import CONSTRUCTORS, Network, coupling
+
+import tfp_realnvp as rnvp
+
+tfb, tfd = tfp.bijectors, tfp.distributions
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_stays_where_a_coupling_changes(bad):
+    """The network sees zeros there, so that nothing else is touched."""
+    bijector = coupling(rnvp.channel_mask((4,)), Network(8, dtype="float64"), "float64")
+    z = CONSTRUCTORS["coupling_bounded"].data((3,)).numpy()
+    expected = bijector.forward(z).numpy()
+    z[1, 3] = bad
+    x = bijector.forward(tf.constant(z)).numpy()
+    assert not np.isfinite(x[1, 3])
+    x[1, 3] = expected[1, 3]
+    np.testing.assert_array_equal(x, expected)
+    log_det = bijector.forward_log_det_jacobian(tf.constant(z), 1)
+    assert np.isfinite(log_det).all()
+
+
+def test_a_graph_knows_the_batch_shape():
+    bijector = CONSTRUCTORS["coupling_image"].bijector("float32")
+
+    @tf.function(input_signature=[tf.TensorSpec([2, None, 3, 4, 4, 2])])
+    def forward(z):
+        x = bijector.forward(z)
+        assert x.shape.as_list() == [2, None, 3, 4, 4, 2]
+        assert bijector.forward_log_det_jacobian(z, 3).shape.as_list() == [2, None, 3]
+        return x
+
+    assert forward(tf.zeros([2, 5, 3, 4, 4, 2])).shape == (2, 5, 3, 4, 4, 2)
+
+
+def test_members_of_several_ranks():
+    """What a member of fewer axes gives is summed over the further ones of the chain's event."""
+    vector = coupling(rnvp.channel_mask((2,)), Network(4, dtype="float64"), "float64")
+    norm = rnvp.BatchNormalization((2,), dtype="float64")
+    norm.layer.moving_variance.assign([2.0, 3.0])
+    z = tf.constant(np.random.default_rng(0).normal(size=(3, 4, 4, 2)))
+    expected = tf.reduce_sum(vector.forward_log_det_jacobian(tf.identity(z), 1), axis=[1, 2])
+    expected += 16 * 0.5 * np.log((2 + 1e-4) * (3 + 1e-4))
+    for chain in (
+        rnvp.Chain([rnvp.Squeeze(), norm, vector]),
+        rnvp.Chain([rnvp.FactorOut(rnvp.Chain([norm, vector]), event_ndims=3)]),
+    ):
+        events = z if isinstance(chain.bijectors[0], rnvp.Squeeze) else tf.concat([z, z], -1)
+        log_det = chain.forward_log_det_jacobian(events, 3)
+        np.testing.assert_allclose(log_det, expected)
+        x = tf.identity(chain.forward(events))
+        np.testing.assert_allclose(chain.inverse_log_det_jacobian(x, 3), -expected)
+
+
+def test_a_chain_is_a_permutation_where_all_its_members_are():
+    scale = tfb.Scale(tf.constant([1.0, 2.0]))
+    base = tfd.Sample(tfd.Normal(0.0, 3.0), [4, 4, 2])
+    moved = rnvp.Chain([tfb.Invert(rnvp.Squeeze()), rnvp.Squeeze("ordered")])
+    np.testing.assert_allclose(tfd.TransformedDistribution(base, moved).stddev(), tf.fill([4, 4, 2], 3.0))
+    with pytest.raises(NotImplementedError):
+        tfd.TransformedDistribution(base, rnvp.Chain([moved, scale])).stddev()
+
+
+def test_a_value_under_another_condition_is_none():
+    """A log-determinant at the same tensor is of the arguments that are given now."""
+    bijector = CONSTRUCTORS["coupling_conditional"].bijector()
+    z, (a, b) = tf.ones([3, 4], tf.float64), (tf.fill([3, 2], tf.constant(c, tf.float64)) for c in (0.5, -2))
+    expected = bijector.forward_log_det_jacobian(tf.identity(z), 1, conditional_input=b)
+    x = bijector.forward(z, conditional_input=a)
+    assert (
+        np.abs(bijector.forward_log_det_jacobian(tf.identity(z), 1, conditional_input=a) - expected).min() > 0
+    )
+    np.testing.assert_array_equal(bijector.forward_log_det_jacobian(z, 1, conditional_input=b), expected)
+    norm = rnvp.BatchNormalization((4,), dtype="float64")
+    moving = norm.inverse_log_det_jacobian(tf.identity(x), 1)
+    norm.inverse(x, training=True)
+    norm.layer.moving_variance.assign(tf.ones([4]))
+    np.testing.assert_array_equal(norm.inverse_log_det_jacobian(x, 1, training=False), moving)
