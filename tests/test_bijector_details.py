@@ -26,19 +26,6 @@ def test_what_is_not_finite_stays_where_a_coupling_changes(bad):
     assert np.isfinite(log_det).all()
 
 
-def test_a_graph_knows_the_batch_shape():
-    bijector = CONSTRUCTORS["coupling_image"].bijector("float32")
-
-    @tf.function(input_signature=[tf.TensorSpec([2, None, 3, 4, 4, 2])])
-    def forward(z):
-        x = bijector.forward(z)
-        assert x.shape.as_list() == [2, None, 3, 4, 4, 2]
-        assert bijector.forward_log_det_jacobian(z, 3).shape.as_list() == [2, None, 3]
-        return x
-
-    assert forward(tf.zeros([2, 5, 3, 4, 4, 2])).shape == (2, 5, 3, 4, 4, 2)
-
-
 def test_members_of_several_ranks():
     """What a member of fewer axes gives is summed over the further ones of the chain's event."""
     vector = coupling(rnvp.channel_mask((2,)), Network(4, dtype="float64"), "float64")

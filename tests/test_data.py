@@ -121,6 +121,15 @@ def test_array(tmp_path, content, levels, classes):
     assert len(loaded.event_shape) == 3
 
 
+def test_classes_stay_with_their_images(tmp_path):
+    numbers = np.arange(40)
+    np.savez(tmp_path / "images.npz", x=np.tile(numbers[:, None, None], (1, 4, 4)), y=numbers // 5)
+    loaded = data.load("array", str(tmp_path / "images.npz"))
+    for split in (loaded.train, loaded.test):
+        for image, label in split.as_numpy_iterator():
+            assert label == image[0, 0, 0] // 5
+
+
 def test_npy(tmp_path):
     np.save(
         tmp_path / "images.npy", np.zeros((20, 4, 4), np.uint8) + np.arange(20, dtype=np.uint8)[:, None, None]

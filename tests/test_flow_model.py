@@ -192,6 +192,10 @@ def test_temperature_scales_latents():
     model = image_model()
     cold, warm = (model.encode(model.sample(4, seed=3, temperature=t)) for t in (0.5, 1.0))
     np.testing.assert_allclose(cold, 0.5 * warm, atol=1e-4)
+    base = tfd.Sample(tfd.Normal(5.0, 1.0), [2])  # About its mean, wherever that is.
+    model = rnvp.FlowModel(tfd.TransformedDistribution(base, tfb.Identity()))
+    cold, warm = (model.sample(4, seed=3, temperature=t) for t in (0.5, 1.0))
+    np.testing.assert_allclose(cold - 5, 0.5 * (warm - 5), atol=1e-5)
 
 
 def test_summary_lists_every_layer():
