@@ -69,3 +69,23 @@ def test_a_value_under_another_condition_is_none():
     norm.inverse(x, training=True)
     norm.layer.moving_variance.assign(tf.ones([4]))
     np.testing.assert_array_equal(norm.inverse_log_det_jacobian(x, 1, training=False), moving)
+
+
+def test_a_value_inside_of_a_branch_is_none_outside():
+    bijector = CONSTRUCTORS["coupling_vector"].bijector()
+
+    @tf.function
+    def run(y, flag):
+        inside = tf.cond(flag, lambda: bijector.inverse(y), lambda: y)
+        return inside, bijector.inverse_log_det_jacobian(y, 1)
+
+    y = tf.ones([3, 5], tf.float64)
+    inside, log_det = run(y, tf.constant(True))
+    np.testing.assert_allclose(inside, bijector.inverse(y))
+    np.testing.assert_allclose(log_det, bijector.inverse_log_det_jacobian(tf.identity(y), 1))
+
+
+def test_one_output_is_shift_and_then_log_scale():
+    bijector = rnvp.AffineCoupling(rnvp.channel_mask((2,)), lambda x: tf.constant([0.0, 3.0, 0.0, np.log(2)]))
+    np.testing.assert_allclose(bijector.forward([[1.0, 5.0]]), [[1.0, 13.0]], rtol=1e-6)
+    np.testing.assert_allclose(bijector.inverse([[1.0, 13.0]]), [[1.0, 5.0]], rtol=1e-6)
