@@ -6,6 +6,7 @@ import io
 import pathlib
 import sys
 
+import pytest
 from absl import flags, logging
 
 EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
@@ -23,6 +24,8 @@ def run_example(script, *arguments):
       app.UsageError, flags.Error: where it refuses its command line.
     """
     printed, verbosity, before = io.StringIO(), logging.get_verbosity(), set(FLAGS)
+    monkey = pytest.MonkeyPatch()
+    monkey.syspath_prepend(EXAMPLES)
     name = f"example_{script.removesuffix('.py')}"
     spec = importlib.util.spec_from_file_location(name, EXAMPLES / script)
     module = importlib.util.module_from_spec(spec)
@@ -33,6 +36,7 @@ def run_example(script, *arguments):
         with contextlib.redirect_stdout(printed):
             module.main(rest)
     finally:
+        monkey.undo()
         del sys.modules[name]
         for flag in set(FLAGS) - before:
             delattr(FLAGS, flag)

@@ -210,7 +210,9 @@ def test_imagenet(side):
     assert next(iter(data.training_batches(images, 4))).shape == (4, side, side, 3)
 
 
-@pytest.mark.parametrize("category", ["bedroom", "tower", "church_outdoor"])
+@pytest.mark.parametrize(
+    "category", ["tower", *(pytest.param(c, marks=pytest.mark.slow) for c in ("bedroom", "church_outdoor"))]
+)
 def test_lsun(category):
     with mocked():
         images = data.load(f"lsun_{category}")

@@ -150,7 +150,7 @@ def test_everything_is_trained(how):
         assert np.abs(v - b).max() > 0, v.name
 
 
-@pytest.mark.parametrize("data", ["arrays", "dataset"])
+@pytest.mark.parametrize("data", ["arrays", pytest.param("dataset", marks=pytest.mark.slow)])
 def test_conditions(data):
     model = image_model(conditional=True)
     model.compile(keras.optimizers.Adam(3e-3))
@@ -227,6 +227,7 @@ for model in (whole, weighted, checked):
 """
 
 
+@pytest.mark.slow
 def test_restores_in_a_fresh_process(tmp_path):
     model = image_model()
     model.compile(keras.optimizers.Adam(1e-2))
@@ -299,7 +300,7 @@ def test_saving_names_what_cannot_be_saved(tmp_path):
 def test_float64():
     flow = rnvp.RealNVP((4, 4, 1), num_residual_blocks=0, base_filters=2, dtype="float64")
     model = rnvp.FlowModel(rnvp.image_distribution(flow, num_levels=16))
-    model.compile()
+    model.compile(run_eagerly=True)
     model.fit(images(), verbose=0)
     assert model.encode(images()).dtype == tf.float64
 

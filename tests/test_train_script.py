@@ -1,9 +1,10 @@
-"""The main job, by its command line."""
+"""The main job, by its command line: what it writes, and that it goes on where it stopped."""
 
 import keras
 import numpy as np
 import pytest
-from train_script import results, run
+from run_example import run_example
+from train_script import assert_same_end, results
 
 import tfp_realnvp as rnvp
 from tfp_realnvp.presets import PRESETS
@@ -15,14 +16,30 @@ SMALL = (
     "--steps_per_epoch=3",
     "--batch_size=16",
 )
+DIGITS = (
+    "--preset=tiny",
+    *SMALL,
+    "--recompute",
+    "--epochs=2",
+    "--num_validation=32",
+    "--checkpoint_minutes=0",
+)
 
 
-def test_digits(tmp_path):
-    out = tmp_path / "run"
-    process = run("--preset=tiny", *SMALL, "--recompute", "--epochs=2", "--num_validation=32", f"--out={out}")
-    assert process.returncode == 0, process.stderr
-    assert "functional_saver" not in process.stdout + process.stderr
-    config, rows, result = results(out)
+def train(*flags):
+    return run_example("train_cifar.py", "--verbosity=-1", *flags)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The folder of a run that nothing has stopped."""
+    out = tmp_path_factory.mktemp("whole")
+    train(*DIGITS, f"--out={out}")
+    return out
+
+
+def test_digits(whole):
+    config, rows, result = results(whole)
     assert config["recompute"] is True
     assert (config["dataset"], config["base_filters"], config["conditional"]) == ("digits", 4, True)
     assert [row["epoch"] for row in rows] == ["0", "1"]
@@ -31,26 +48,42 @@ def test_digits(tmp_path):
     assert 0 < result["bits_per_dim_standard_error"] < 1
     assert (result["num_test_images"], result["steps"]) == (360, 6)
     assert (result["finished"], result["skipped"]) == (True, 0)
-    assert len(list((out / "checkpoints").glob("ckpt-*.index"))) == 2
-    assert any((out / "tensorboard").rglob("events*"))
-    grid = keras.utils.img_to_array(keras.utils.load_img(out / "samples.png"))
+    assert len(list((whole / "checkpoints").glob("ckpt-*.index"))) == 3
+    assert any((whole / "tensorboard").rglob("events*"))
+    grid = keras.utils.img_to_array(keras.utils.load_img(whole / "samples.png"))
     assert grid.shape[1] >= 600
     assert np.unique(grid).size > 3
-    model = keras.models.load_model(out / "model.keras")
-    assert model.sample(2, conditional_input=np.eye(10, dtype=np.float32)[:2]).shape == (2, 8, 8, 1)
+    model = keras.models.load_model(whole / "model.keras")
+    conditions = np.eye(10, dtype=np.float32)[:2]
+    assert model.distribution.sample(2, bijector_kwargs=kwargs_of(model, conditions)).shape == (2, 8, 8, 1)
+
+
+def kwargs_of(model, conditions):
+    return rnvp.bijector_kwargs(model.distribution.bijector, conditional_input=conditions)
+
+
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(whole, tmp_path):
+    """Also where it ended early, with a model, after its first batch; but no other run may go on there."""
+    train(*DIGITS, "--max_minutes=0", f"--out={tmp_path}")
+    assert results(tmp_path)[2]["steps"] == 1 and (tmp_path / "model.keras").exists()
+    with pytest.raises(SystemExit, match=r"learning_rate 0\.1 for 0\.002"):
+        train(f"--out={tmp_path}", "--resume", "--learning_rate=0.1")
+    printed = train(f"--out={tmp_path}", "--resume", "--checkpoint_minutes=5")
+    assert "Training goes on from Progress(epoch=0, step=1, batches=1" in printed
+    assert_same_end(tmp_path, whole)
 
 
 @pytest.mark.slow
-def test_array_without_preset(tmp_path):
+def test_an_array_as_the_flags_say(tmp_path):
+    """Without a preset; `--recalibration_steps` changes moving statistics, and nothing of training."""
     np.save(
         tmp_path / "x.npy", np.random.default_rng(0).integers(0, 256, size=(60, 6, 6, 3)).astype(np.uint8)
     )
     flags = (f"--data_dir={tmp_path / 'x.npy'}", *SMALL, "--epochs=1", "--dtype_policy=mixed_bfloat16")
     bits, losses = [], []
-    for steps in (0, 2):  # The same training; other moving statistics.
+    for steps in (0, 2):
         out = tmp_path / f"run_{steps}"
-        process = run("--dataset=array", *flags, f"--recalibration_steps={steps}", f"--out={out}")
-        assert process.returncode == 0, process.stderr
+        train("--dataset=array", *flags, f"--recalibration_steps={steps}", f"--out={out}")
         config, rows, result = results(out)
         assert config["event_shape"] == [6, 6, 3]
         bits.append(result["bits_per_dim"])
@@ -67,8 +100,7 @@ def test_array_without_preset(tmp_path):
 def test_averages_are_kept_where_training_ends_early(tmp_path):
     """What is saved and evaluated has the averages that the last validation had."""
     flags = ("--preset=tiny", *SMALL, "--epochs=500", "--max_minutes=0.03", "--learning_rate=0.02")
-    process = run(*flags, f"--out={tmp_path}")
-    assert process.returncode == 0, process.stderr
+    train(*flags, f"--out={tmp_path}")
     _, rows, result = results(tmp_path)
     assert result["steps"] < 1500
     assert result["bits_per_dim"] == pytest.approx(float(rows[-1]["val_bits_per_dim"]), rel=1e-5)
