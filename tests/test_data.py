@@ -295,6 +295,19 @@ def test_small_data_sets_are_read_once(monkeypatch):
     assert times(0) >= 4 * 64
 
 
+def test_batches_go_on_where_they_stopped():
+    """In the second pass over the images, too, mirrored as they would have been."""
+    digits = data.load("digits")
+    options = {"conditional": True, "flip": True, "seed": 5}
+    whole = data.training_batches(digits, 200, **options).as_numpy_iterator()
+    for start in range(10):
+        expected = next(whole)
+        if start in (3, 9):
+            again = data.training_batches(digits, 200, start=start, **options).as_numpy_iterator()
+            for a, b in zip(next(again), expected, strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
 def test_the_same_seed_gives_the_same_mirror_images():
     digits = data.load("digits")
     streams = [data.training_batches(digits, 64, flip=True, seed=5).as_numpy_iterator() for _ in range(2)]
