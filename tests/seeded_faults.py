@@ -79,7 +79,7 @@ def read_table(path: pathlib.Path = TABLE) -> dict[str, Fault]:
         if lines[0].startswith("group "):
             for line in lines:
                 name, tests = line.removeprefix("group ").split(": ", 1)
-                groups[name] = shlex.split(tests)
+                groups[f"@{name}"] = shlex.split(tests)
             continue
         if lines[0].startswith("file "):
             file = lines.pop(0).removeprefix("file ").strip()

@@ -34,10 +34,10 @@ def test_the_tests_that_should_see_them_are_there():
 def test_a_text_that_is_not_there_once_is_named(tmp_path):
     table = tmp_path / "table.txt"
     table.write_text(
-        "group a: test_b.py\n\nfile c.py\n\nlost: gone\ntests: a -k 'd or e'\n- x = 1\n+ x = 2\n"
+        "group a: test_b.py\n\nfile c.py\n\nlost: gone\ntests: @a -k 'a or e'\n- x = 1\n+ x = 2\n"
     )
     fault = read_table(table)["lost"]
-    assert fault.tests == ("test_b.py", "-k", "d or e")
+    assert fault.tests == ("test_b.py", "-k", "a or e")
     (tmp_path / "c.py").write_text("x = 1\n")
     assert fault.changed(tmp_path) == "x = 2\n"
     (tmp_path / "c.py").write_text("x = 1\nx = 1\n")
