@@ -7,6 +7,8 @@ import tensorflow_probability as tfp
 from constructors import CONSTRUCTORS, Network, coupling
 
 import tfp_realnvp as rnvp
+from tfp_realnvp.networks.coupling_network import ChannelNetwork
+from tfp_realnvp.networks.weight_norm_conv import WeightNormConv2D
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 
@@ -89,3 +91,52 @@ def test_one_output_is_shift_and_then_log_scale():
     bijector = rnvp.AffineCoupling(rnvp.channel_mask((2,)), lambda x: tf.constant([0.0, 3.0, 0.0, np.log(2)]))
     np.testing.assert_allclose(bijector.forward([[1.0, 5.0]]), [[1.0, 13.0]], rtol=1e-6)
     np.testing.assert_allclose(bijector.inverse([[1.0, 13.0]]), [[1.0, 5.0]], rtol=1e-6)
+
+
+def test_networks_never_see_an_empty_batch():
+    def network(x):
+        with tf.control_dependencies([tf.debugging.assert_positive(tf.shape(x)[0])]):
+            return tf.identity(x), tf.identity(x)
+
+    bijector = rnvp.AffineCoupling(rnvp.channel_mask((4,)), network)
+    for call in (bijector.forward, tf.function(bijector.forward, input_signature=[tf.TensorSpec([None, 4])])):
+        assert call(tf.zeros([0, 4])).shape == (0, 4)
+        assert call(tf.zeros([2, 4])).shape == (2, 4)
+
+
+@pytest.mark.parametrize("invert", [False, True])
+def test_a_network_of_odd_channels_has_the_mask_of_its_coupling(invert):
+    network = ChannelNetwork(channels=5, invert=invert, filters=2, num_residual_blocks=0)
+    kept = rnvp.channel_mask((5,), invert=invert)
+    x = np.arange(1.0, 6.0, dtype=np.float32)[None, None, None]
+    np.testing.assert_array_equal(np.ravel(network.kept(tf.constant(x))), x.ravel()[kept])
+    placed = network.placed(tf.ones([1, 1, 1, network.changed_channels]))
+    np.testing.assert_array_equal(np.ravel(placed), ~kept)
+
+
+def test_an_image_as_condition_is_averaged_over_blocks():
+    options = {"num_residual_blocks": 0, "conditional_channels": 2}
+    network = ChannelNetwork(channels=4, invert=False, filters=2, **options)
+    network.build((None, 2, 3, 4))
+    random = np.random.default_rng(0)
+    x, condition = (random.normal(size=shape).astype(np.float32) for shape in ((1, 2, 3, 4), (1, 4, 6, 2)))
+    means = condition.reshape(1, 2, 2, 3, 2, 2).mean(axis=(2, 4))
+    for a, b in zip(network(x, condition), network(x, means), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    assert np.abs(network(x, condition[:, ::-1])[0] - network(x, condition)[0]).max() > 1e-3
+
+
+def test_what_flows_start_as():
+    """Vector flows as the identity; image flows without a change of volume by checkerboard couplings."""
+    z = tf.constant(np.random.default_rng(0).normal(size=(3, 4)))
+    vector = rnvp.RealNVP((4,), num_couplings=2, hidden_units=(3,), use_batch_norm=False, dtype="float64")
+    np.testing.assert_array_equal(vector.forward(z), z)
+    options = {"num_scales": 1, "num_residual_blocks": 0, "base_filters": 2, "use_batch_norm": False}
+    image = rnvp.RealNVP((4, 4, 1), **options)
+    x = tf.random.stateless_normal([2, 4, 4, 1], (0, 1))
+    np.testing.assert_array_equal(image.forward_log_det_jacobian(x, 3), [0, 0])
+    assert np.abs(image.forward(x) - x).max() > 0.1
+    for side in (1, 3):
+        conv = WeightNormConv2D(2, side)
+        conv.build((None, 4, 4, 3))
+        np.testing.assert_allclose(conv.magnitude, [side / np.sqrt(6)] * 2, rtol=1e-6)

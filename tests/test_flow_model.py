@@ -117,7 +117,9 @@ def test_the_l2_term_is_of_the_flows_own_weight_scales_only():
     for l2 in (0.0, 5.0):
         model = rnvp.FlowModel(tfd.TransformedDistribution(base, coupling), l2=l2)
         np.testing.assert_allclose([float(x) for x in model.losses], [1.0])
-    flow = rnvp.RealNVP((4, 4, 1), num_residual_blocks=0, base_filters=2)
+    flow = rnvp.RealNVP((4, 4, 1), 2, num_residual_blocks=0, base_filters=2)
+    for v in flow.trainable_variables:
+        v.assign_add(0.3 * tf.ones_like(v))
     models = [rnvp.FlowModel(rnvp.image_distribution(flow), l2=l2) for l2 in (0.5, 0.0, 0.25)]
     half, none, quarter = (sum(map(float, m.losses)) for m in models)
     assert none == 0
