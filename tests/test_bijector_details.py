@@ -7,6 +7,7 @@ import tensorflow_probability as tfp
 from constructors import CONSTRUCTORS, Network, coupling
 
 import tfp_realnvp as rnvp
+from tfp_realnvp.multi_scale import default_num_scales
 from tfp_realnvp.networks.coupling_network import ChannelNetwork
 from tfp_realnvp.networks.weight_norm_conv import WeightNormConv2D
 
@@ -131,6 +132,9 @@ def test_what_flows_start_as():
     z = tf.constant(np.random.default_rng(0).normal(size=(3, 4)))
     vector = rnvp.RealNVP((4,), num_couplings=2, hidden_units=(3,), use_batch_norm=False, dtype="float64")
     np.testing.assert_array_equal(vector.forward(z), z)
+    for v in vector.trainable_variables:
+        v.assign_add(0.3 * tf.ones_like(v))
+    assert (vector.forward(tf.identity(z)) != z).numpy().all()  # Couplings take turns.
     options = {"num_scales": 1, "num_residual_blocks": 0, "base_filters": 2, "use_batch_norm": False}
     image = rnvp.RealNVP((4, 4, 1), **options)
     x = tf.random.stateless_normal([2, 4, 4, 1], (0, 1))
@@ -140,3 +144,8 @@ def test_what_flows_start_as():
         conv = WeightNormConv2D(2, side)
         conv.build((None, 4, 4, 3))
         np.testing.assert_allclose(conv.magnitude, [side / np.sqrt(6)] * 2, rtol=1e-6)
+
+
+def test_scales_until_four_by_four():
+    sizes = {(64, 64): 5, (32, 32): 4, (8, 8): 2, (4, 4): 1, (28, 28): 3, (12, 8): 2, (6, 8): 2}
+    assert {sides: default_num_scales((*sides, 3)) for sides in sizes} == sizes
