@@ -14,15 +14,7 @@ if not flags.FLAGS.is_parsed():
 # Graphs here run once or twice: optimising them takes longer than they do. Processes that tests start do it.
 tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
-LONGEST = [
-    "test_resume",
-    "test_readme",
-    "test_train_script",
-    "test_machines",
-    "test_examples",
-    "test_explore",
-    "test_contributing",
-]
+LONGEST = "test_resume", "test_readme", "test_train_script", "test_machines", "test_contributing"
 """Modules of single tests that take long: they begin first, so that the workers end together."""
 
 

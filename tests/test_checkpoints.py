@@ -256,7 +256,7 @@ PLACES = [(0, 0), (1, 1), (1, 2), (1, None), (2, 0), (2, None)]  # Epoch and bat
 @pytest.mark.parametrize(
     "at, averages",
     [
-        *((at, False) for at in PLACES),
+        *(pytest.param(at, False, marks=pytest.mark.slow if at[0] != 1 else ()) for at in PLACES),
         *(pytest.param(at, True, marks=pytest.mark.slow if at != (1, 1) else ()) for at in PLACES),
     ],
     ids=str,

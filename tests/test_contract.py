@@ -101,7 +101,7 @@ def test_batches_of_any_shape(entry):
             close(a, b)
 
 
-@every
+@each(slow=HEAVY)
 def test_single_precision_and_other_dtypes(entry):
     of = evaluated(entry)
     bijector, kwargs = made(entry, "float32"), entry.kwargs((2, 3), "float32")
@@ -144,7 +144,7 @@ def test_single_precision_and_other_dtypes(entry):
                 call()
 
 
-@every
+@each(slow=HEAVY)
 def test_without_a_dtype_nothing_is_truncated(entry):
     """Any tensor is transformed in its own dtype and rightly, or refused."""
     bijector, exact, ndims = made(entry, None), made(entry), len(entry.event_shape)
@@ -279,7 +279,7 @@ def ids(variables):
     return [id(v) for v in variables]
 
 
-@every
+@each(slow=HEAVY)
 def test_arguments_and_copies(entry):
     of = evaluated(entry)
     bijector, kwargs = of.bijector, of.kwargs

@@ -22,6 +22,9 @@ x, y = random.integers(0, 256, (20, 8, 8, 3)).astype(np.uint8), np.arange(20) % 
 images = arrays((x[:12], y[:12]), (x[12:], y[12:]), num_classes=3)
 
 
+both = pytest.mark.parametrize("conditional", [pytest.param(False, marks=pytest.mark.slow), True])
+
+
 def test_estimate():
     estimate = Estimate.of([1.0, 2.0, 3.0, 6.0])
     assert estimate.mean == 3
@@ -31,7 +34,7 @@ def test_estimate():
     assert str(Estimate(2.0, None)) == "2.000"
 
 
-@pytest.mark.parametrize("conditional", [False, True])
+@both
 def test_log_prob_draws(conditional):
     m = scaled_model(conditional)
     log_prob = log_prob_draws(m, images, 3, seed=5, conditional=conditional, batch_size=3)
@@ -91,7 +94,7 @@ def test_log_prob_of_conditions():
         np.testing.assert_allclose(log_prob[:, j], expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("conditional", [False, True])
+@both
 def test_inversion_error(conditional):
     m = scaled_model(conditional)
     batches = data.evaluation_batches(images, 3, conditional, noise_seed=0)

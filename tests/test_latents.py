@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_models import scatter
+from tiny_models import scaled_model, scatter
 
 import tfp_realnvp as rnvp
 from tfp_realnvp import latents
@@ -139,7 +139,7 @@ def test_mosaic():
 
 
 def test_round_trip_error():
-    model = image_model()
+    model = scaled_model()
     z = model.distribution.distribution.sample(5, seed=1)
     exact = float(tf.reduce_max(tf.abs(model.encode(model.decode(z)) - z)))
     assert latents.round_trip_error(model, z, batch_size=2) == pytest.approx(exact, abs=1e-5)

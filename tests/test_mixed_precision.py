@@ -96,13 +96,26 @@ NETWORKS = {
     "functional": functional,
     "policy_map": mapped,
 }
+QUICK = (
+    *(("sequential", first) for first in ("build", "training", "evaluation")),
+    ("recurrent", "evaluation"),
+    ("functional", "build"),
+    ("functional", "training"),
+    ("policy_map", "training"),
+)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16"], indirect=True)
-@pytest.mark.parametrize("first", ["build", "training", "evaluation"])
-@pytest.mark.parametrize("make", NETWORKS.values(), ids=NETWORKS.keys())
-def test_every_kind_of_network_evaluates_as_its_float32_twin(make, first, policy):
-    x = tf.random.normal([64, 4], seed=0)
+@pytest.mark.parametrize(
+    "name, first",
+    [
+        pytest.param(name, first, marks=[] if (name, first) in QUICK else [pytest.mark.slow])
+        for name in NETWORKS
+        for first in ("build", "training", "evaluation")
+    ],
+)
+def test_every_kind_of_network_evaluates_as_its_float32_twin(name, first, policy):
+    x, make = tf.random.normal([64, 4], seed=0), NETWORKS[name]
     network = make()
     coupling = rnvp.AffineCoupling(rnvp.channel_mask((4,)), network)
     if first == "build":
