@@ -263,6 +263,9 @@ def test_celeba():
     assert x.shape == (6, 64, 64, 3) and x.dtype == np.uint8
     # The mock's faces have their attribute number i, and no other.
     np.testing.assert_array_equal(conditions, np.eye(40)[:6])
+    assert images.alike(conditions, 2).all()  # Attributes may differ, classes may not.
+    classes = data.ImageData(images.train, images.test, images.event_shape, num_classes=40)
+    np.testing.assert_array_equal(classes.alike(conditions, 2), np.arange(6) == 2)
 
 
 def test_celeba_crops_the_face():
