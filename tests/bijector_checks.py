@@ -1,18 +1,30 @@
 """What holds for every bijector, as functions: for ours, for stock ones, and for compositions of both."""
 
+import contextlib
 import functools
+import math
 
 import numpy as np
 import tensorflow as tf
-from constructors import each
-
-every = each(heavy=False)
 
 
 @functools.cache
 def made(entry, dtype="float64"):
-    """The entry's bijector, one for all the tests that leave its variables alone."""
+    """The entry's bijector, one for all the tests that leave its variables as they are."""
     return entry.bijector(dtype)
+
+
+@contextlib.contextmanager
+def changed(variables, change):
+    """Within, all variables have other values, which `change` makes of their own."""
+    before = [np.array(v) for v in variables]
+    for v in variables:
+        v.assign(change(tf.convert_to_tensor(v)))
+    try:
+        yield
+    finally:
+        for v, value in zip(variables, before, strict=True):
+            v.assign(value)
 
 
 def condition(entry, batch_shape, dtype="float64"):
@@ -73,7 +85,7 @@ def get_fldj_theoretical(bijector, x, event_ndims, inverse_event_ndims=None, **k
       x: `Tensor` of any static batch shape; no event's image depends on another event.
       event_ndims: Python `int`, number of event axes of `x`.
       inverse_event_ndims: That of `forward(x)`, by default what the bijector says.
-      **kwargs: Call arguments of the bijector.
+      **kwargs: Call arguments of the bijector, `Tensor`s.
 
     Returns:
       `Tensor` of the batch's shape.
@@ -81,14 +93,18 @@ def get_fldj_theoretical(bijector, x, event_ndims, inverse_event_ndims=None, **k
     if inverse_event_ndims is None:
         inverse_event_ndims = bijector.forward_event_ndims(event_ndims)
     batch_shape = x.shape[: x.shape.rank - event_ndims]
-    flat = tf.reshape(x, [batch_shape.num_elements(), -1])
+    outputs = math.prod(bijector.forward_event_shape(x.shape[x.shape.rank - event_ndims :]))
+    # As many copies of the batch as an image has elements: one backward pass gives all rows.
+    copies = tf.broadcast_to(x, [outputs, *x.shape])
+    kwargs = {name: tf.broadcast_to(value, [outputs, *value.shape]) for name, value in kwargs.items()}
     with tf.GradientTape() as tape:
-        tape.watch(flat)
-        y = bijector.forward(tf.reshape(flat, x.shape), **kwargs)
-        assert y.shape[: y.shape.rank - inverse_event_ndims] == batch_shape
-        flat_y = tf.reshape(y, [flat.shape[0], -1])
-    jacobian = tape.batch_jacobian(flat_y, flat)
-    if flat.shape[1] == flat_y.shape[1]:
+        tape.watch(copies)
+        y = bijector.forward(copies, **kwargs)
+        assert y.shape[1 : y.shape.rank - inverse_event_ndims] == batch_shape
+        diagonal = tf.linalg.diag_part(tf.transpose(tf.reshape(y, [outputs, -1, outputs]), [1, 0, 2]))
+    rows = tf.reshape(tape.gradient(diagonal, copies), [outputs, batch_shape.num_elements(), -1])
+    jacobian = tf.transpose(rows, [1, 0, 2])
+    if jacobian.shape[1] == jacobian.shape[2]:
         log_det = tf.linalg.slogdet(jacobian)[1]
     else:
         log_det = 0.5 * tf.linalg.slogdet(tf.matmul(jacobian, jacobian, transpose_a=True))[1]

@@ -1,4 +1,8 @@
-"""One entry for each kind of bijector we make; every check of `test_bijectors` runs over all."""
+"""One entry for each kind of bijector we make.
+
+The contract (`test_contract.py`) runs over all of them; compositions, distributions and caches
+over those of `REPRESENTATIVES`.
+"""
 
 import dataclasses
 
@@ -165,18 +169,25 @@ CONSTRUCTORS = {
 
 
 HEAVY = "real_nvp_image_plain", "real_nvp_image_conditional", "real_nvp_image_conditional_on_image"
+"""Whose graphs take seconds: those checks are slow tests of them."""
+REPRESENTATIVES = (
+    "coupling_conditional",  # A condition that has all axes of the batch.
+    "squeeze",  # No variables; a constant log-determinant of images.
+    "batch_norm_checkerboard",  # Statistics, a mask.
+    "factor_out_stock",  # One of TFP's, in ours.
+    "chain",  # A chain of ours and TFP's.
+    "real_nvp_vector_conditional",  # A whole flow, which hands its condition on.
+)
 
 
-def each(*attributes, heavy=True):
-    """Parametrises a test by all entries, or by those with some attributes.
-
-    Args:
-      *attributes: Names of attributes of an entry's bijector that must be truthy.
-      heavy: Python `bool`; where False, `HEAVY` entries are slow tests.
-    """
+def each(names=CONSTRUCTORS, slow=()):
+    """Parametrises a test by entries, of which some are slow tests."""
     chosen = [
-        pytest.param(entry, id=name, marks=[] if heavy or name not in HEAVY else [pytest.mark.slow])
-        for name, entry in CONSTRUCTORS.items()
-        if all(getattr(entry.bijector(), attribute) for attribute in attributes)
+        pytest.param(CONSTRUCTORS[name], id=name, marks=[pytest.mark.slow] if name in slow else [])
+        for name in names
     ]
     return pytest.mark.parametrize("entry", chosen)
+
+
+every = each()
+representative = each(REPRESENTATIVES)

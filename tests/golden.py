@@ -40,12 +40,19 @@ def below(arrays, prefix, suffix=""):
     }
 
 
-def flow(arrays, dtype):
-    """The flow of a model file, with its weights."""
+def flow(name, dtype):
+    """The flow of a model file, with its weights: the same one each time, as the authors' code leaves it."""
     import authors_weights
 
-    hp = {name: int(value) for name, value in below(arrays, "hp/").items() if value.dtype.kind == "i"}
-    flow = rnvp.RealNVP(
+    flow = _made(name, dtype)
+    authors_weights.assign(flow, below(load(name), "weights/"))
+    return flow
+
+
+@functools.cache
+def _made(name, dtype):
+    hp = {k: int(value) for k, value in below(load(name), "hp/").items() if value.dtype.kind == "i"}
+    return rnvp.RealNVP(
         (hp["image_size"], hp["image_size"], hp["channels"]),
         num_scales=hp["n_scale"],
         num_residual_blocks=hp["residual_blocks"],
@@ -56,8 +63,6 @@ def flow(arrays, dtype):
         use_batch_norm=bool(hp["use_batch_norm"]),
         dtype=dtype,
     )
-    authors_weights.assign(flow, below(arrays, "weights/"))
-    return flow
 
 
 def assert_close(actual, arrays, name, dtype, deviation=0.0):

@@ -47,7 +47,7 @@ def coupling(conditioner):
     return rnvp.AffineCoupling(rnvp.channel_mask((4,)), conditioner, name=conditioner.name)
 
 
-@each("takes_condition")
+@each(["coupling_conditional", "real_nvp_vector_conditional"])
 @wrapped
 def test_a_condition_reaches_every_conditional_flow(entry, wrap):
     bijector, condition = entry.bijector(), entry.kwargs((3,))["conditional_input"]
@@ -92,31 +92,6 @@ def test_joint_map():
     joint.forward([tf.ones([1, 4]), tf.ones([1, 4])], **kwargs)
     assert (len(a.calls), len(b.calls)) == (1, 1)
     assert a.calls[0]["conditional_input"] == [[1.0]]
-
-
-@each()
-def test_a_condition_that_nothing_takes_is_an_error(entry):
-    bijector = entry.bijector()
-    if bijector.takes_condition:
-        pytest.skip("takes one")
-    condition = tf.zeros([3, 2], tf.float64)
-    z = entry.data((3,))
-    for method in (bijector.forward, bijector.inverse):
-        with pytest.raises(ValueError, match="`conditional_input` was given"):
-            method(z, conditional_input=condition)
-    for method in (bijector.forward_log_det_jacobian, bijector.inverse_log_det_jacobian):
-        with pytest.raises(ValueError, match="`conditional_input` was given"):
-            method(z, len(entry.event_shape), conditional_input=condition)
-    with pytest.raises(ValueError, match="nothing in `bijector` takes a condition"):
-        rnvp.bijector_kwargs(tfb.Chain([bijector]), conditional_input=condition)
-
-
-@each()
-@pytest.mark.parametrize("training", [1, "yes", tf.constant(True)], ids=["int", "str", "tensor"])
-def test_training_is_a_python_bool(entry, training):
-    bijector, kwargs = entry.bijector(), entry.kwargs((3,))
-    with pytest.raises(TypeError, match="`training` must be a Python bool or None"):
-        bijector.inverse(entry.data((3,)), training=training, **kwargs)
 
 
 @pytest.mark.parametrize("explicit", [None, False, True])

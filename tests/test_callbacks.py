@@ -1,19 +1,34 @@
 """Each of Keras's callbacks has its effect on a model."""
 
 import csv
+import time
+import types
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_models import KINDS, assert_equal, image_model, images, values, weights
+from tiny_models import (
+    KINDS,
+    SHARED,
+    Kind,
+    Shared,
+    assert_equal,
+    image_model,
+    images,
+    scatter,
+    values,
+    weights,
+)
 
 import tfp_realnvp as rnvp
-from tfp_realnvp.callbacks import AveragedWeights, BestWeights, EpochCSV, SampleGrid
+from tfp_realnvp.callbacks import AveragedWeights, BestWeights, EpochCSV, SampleGrid, StopAfter
 from tfp_realnvp.image_grid import image_grid
 
 SIZE, BATCH = 20, 8
 vector = KINDS["vector"]
+shared = SHARED[vector].model
+averaging = Shared(vector, lambda: keras.optimizers.SGD(1e-2, use_ema=True, ema_momentum=0.5)).model
 x = vector.events(SIZE)
 
 
@@ -58,14 +73,14 @@ def test_model_checkpoint_keeps_the_best(name, tmp_path):
     checkpoint = keras.callbacks.ModelCheckpoint(
         path, monitor="val_bits_per_dim", mode="min", save_best_only=True, save_weights_only=not whole
     )
-    history, record = fit(vector.model(), better_until_epoch_2(), checkpoint)
+    history, record = fit(shared(), better_until_epoch_2(), checkpoint)
     assert np.argmin(history["val_bits_per_dim"]) == 2
     if whole:
         model = keras.models.load_model(path)
     else:
         model = vector.make()
         model.load_weights(path)
-        model.compile()
+        model.compile(run_eagerly=True)
     assert_equal(weights(model), record.weights[2])
     bits = model.evaluate(x, verbose=0, return_dict=True)["bits_per_dim"]
     assert bits == pytest.approx(min(history["val_bits_per_dim"]), rel=1e-6)
@@ -75,7 +90,7 @@ def test_model_checkpoint_of_every_epoch(tmp_path):
     checkpoint = keras.callbacks.ModelCheckpoint(
         tmp_path / "{epoch}_{val_bits_per_dim:.3f}.weights.h5", save_weights_only=True
     )
-    history, record = fit(vector.model(), checkpoint, epochs=3)
+    history, record = fit(shared(), checkpoint, epochs=3)
     for epoch, bits in enumerate(history["val_bits_per_dim"]):
         model = vector.make()
         model.load_weights(tmp_path / f"{epoch + 1}_{bits:.3f}.weights.h5")
@@ -86,7 +101,7 @@ def test_early_stopping_restores_the_best_weights():
     stopping = keras.callbacks.EarlyStopping(
         monitor="val_bits_per_dim", mode="min", patience=2, restore_best_weights=True
     )
-    model = vector.model()
+    model = shared()
     history, record = fit(model, better_until_epoch_2(), stopping, epochs=9)
     assert len(history["loss"]) == 5 and stopping.best_epoch == 2
     assert_equal(weights(model), record.weights[2])
@@ -96,7 +111,7 @@ def test_early_stopping_restores_the_best_weights():
 
 def test_reduce_lr_on_plateau_reduces_it():
     plateau = keras.callbacks.ReduceLROnPlateau(monitor="loss", patience=1, factor=0.0, min_delta=100.0)
-    history, record = fit(vector.model(), plateau, epochs=4)
+    history, record = fit(shared(), plateau, epochs=4)
     assert history["learning_rate"] == pytest.approx([1e-3, 1e-3, 0, 0])
     assert np.any(record.trainable[0][0] != record.trainable[1][0])
     assert_equal(record.trainable[3], record.trainable[1])
@@ -104,7 +119,7 @@ def test_reduce_lr_on_plateau_reduces_it():
 
 def test_learning_rate_scheduler_sets_it():
     scheduler = keras.callbacks.LearningRateScheduler(lambda epoch: [1e-3, 0.0, 1e-3][epoch])
-    history, record = fit(vector.model(), scheduler, epochs=3)
+    history, record = fit(shared(), scheduler, epochs=3)
     assert history["learning_rate"] == pytest.approx([1e-3, 0, 1e-3])
     assert_equal(record.trainable[1], record.trainable[0])
     assert np.any(record.trainable[2][0] != record.trainable[1][0])
@@ -112,21 +127,29 @@ def test_learning_rate_scheduler_sets_it():
 
 @pytest.mark.parametrize(
     "options",
-    [{}, pytest.param({"jit_compile": True}, marks=pytest.mark.slow), {"steps_per_execution": 2}],
+    [
+        {},
+        *(
+            pytest.param(o, marks=pytest.mark.slow)
+            for o in ({"jit_compile": True}, {"steps_per_execution": 2})
+        ),
+    ],
     ids=str,
 )
 def test_terminate_on_nan_stops(options):
     bad = x.copy()
     bad[BATCH + 1] = np.nan  # In the second batch.
-    history, record = fit(vector.model(**options), keras.callbacks.TerminateOnNaN(), data=bad)
+    model = vector.model(**options) if options else shared()
+    history, record = fit(model, keras.callbacks.TerminateOnNaN(), data=bad)
     assert len(history["loss"]) == 1
     assert record.batches == (1 if options.get("steps_per_execution") else 2)
-    history, _ = fit(vector.model(**options), keras.callbacks.TerminateOnNaN(), epochs=2)
+    model = vector.model(**options) if options else shared()
+    history, _ = fit(model, keras.callbacks.TerminateOnNaN(), epochs=2)
     assert len(history["loss"]) == 2
 
 
 def test_csv_logger_writes_the_history(tmp_path):
-    model = vector.model()
+    model = shared()
     history, _ = fit(model, keras.callbacks.CSVLogger(tmp_path / "log.csv"), epochs=3)
     with open(tmp_path / "log.csv") as file:
         rows = list(csv.DictReader(file))
@@ -160,22 +183,18 @@ def integer_images():
 )
 def test_an_interrupted_training_ends_as_an_uninterrupted_one(make, data, tmp_path):
     """Weights, moving statistics, Adam's moments and the noise go on where they were."""
-
-    def fresh(seed):
-        keras.utils.set_random_seed(seed)
-        model = make()
-        model.compile(keras.optimizers.Adam(1e-2))
-        return model
-
+    model = Shared(Kind(make, None), lambda: keras.optimizers.Adam(1e-2)).model
     ends = []
     for interrupted in (False, True):
         backup = [keras.callbacks.BackupAndRestore(tmp_path)] if interrupted else []
         if interrupted:
             with pytest.raises(KeyboardInterrupt):
-                fit(fresh(0), *backup, Interrupt(2), epochs=4, data=data)
-        model = fresh(1 if interrupted else 0)  # Whatever its weights are, those of the backup count.
-        history, _ = fit(model, *backup, epochs=4, data=data)
-        ends.append((history, weights(model), values(model.optimizer.variables)))
+                fit(model(), *backup, Interrupt(2), epochs=4, data=data)
+        restarted = model()
+        if interrupted:  # Whatever its weights are, those of the backup count.
+            scatter(restarted, seed=1)
+        history, _ = fit(restarted, *backup, epochs=4, data=data)
+        ends.append((history, weights(restarted), values(restarted.optimizer.variables)))
     (whole, *desired), (rest, *actual) = ends
     assert len(rest["loss"]) == 2
     for name, of_epochs in rest.items():
@@ -194,12 +213,12 @@ def test_swap_ema_weights_validates_the_averages():
         def on_train_batch_end(self, batch, logs=None):
             now = values(self.model.trainable_variables)
             old = self.average or now
-            self.average = [0.8 * o + 0.2 * n for o, n in zip(old, now, strict=True)]
+            self.average = [0.5 * o + 0.5 * n for o, n in zip(old, now, strict=True)]
 
         def on_test_begin(self, logs=None):
             self.validated = values(self.model.trainable_variables)
 
-    model = vector.model(keras.optimizers.SGD(1e-2, use_ema=True, ema_momentum=0.8))
+    model = averaging()
     averages = Averages()
     history, record = fit(model, keras.callbacks.SwapEMAWeights(swap_on_epoch=True), averages, epochs=3)
     assert_equal(averages.validated, averages.average, rtol=1e-5, atol=1e-7)
@@ -217,27 +236,27 @@ def test_averaged_weights_have_moving_statistics_of_their_own():
             self.weights = self.model.get_weights()
 
     def trained(*callbacks):
-        model = vector.model(keras.optimizers.SGD(1e-2, use_ema=True, ema_momentum=0.8))
+        model = averaging()
         history, record = fit(model, *callbacks, epochs=3)
-        return history, record.weights[-1], model.distribution
+        return history, record.weights[-1]
 
     validated = Validated()
     batches = tf.data.Dataset.from_tensor_slices(x).batch(BATCH)
-    history, of_training, _ = trained(AveragedWeights(batches, steps=2), validated)
-    plain, expected, _ = trained(keras.callbacks.SwapEMAWeights())
+    history, of_training = trained(AveragedWeights(batches, steps=2), validated)
+    plain, expected = trained(keras.callbacks.SwapEMAWeights())
     assert_equal(of_training, expected, rtol=0, atol=0)
     assert history["loss"] == plain["loss"] and history["val_loss"] != plain["val_loss"]
     averages = vector.make()
     averages.set_weights(validated.weights)
     averages.recalibrate(batches, steps=2)
     assert_equal(averages.get_weights(), validated.weights)
-    averages.compile()
+    averages.compile(run_eagerly=True)
     bits = averages.evaluate(x, verbose=0, return_dict=True)["bits_per_dim"]
     assert history["val_bits_per_dim"][-1] == pytest.approx(bits, rel=1e-6)
 
 
 def test_tensor_board_gets_scalars_and_a_histogram_of_every_weight(tmp_path):
-    model = vector.model()
+    model = shared()
     board = keras.callbacks.TensorBoard(tmp_path, histogram_freq=1, write_graph=True)
     history, _ = fit(model, board, epochs=2)
     found = {}
@@ -258,13 +277,13 @@ def test_tensor_board_gets_scalars_and_a_histogram_of_every_weight(tmp_path):
 @pytest.mark.parametrize("conditional", [False, True])
 def test_sample_grid_draws_every_n_epochs(conditional, tmp_path):
     model = image_model(conditional_event_shape=(3,) if conditional else None)
-    model.compile(keras.optimizers.Adam(1e-2))
+    model.compile(keras.optimizers.Adam(1e-2), run_eagerly=True)
     condition = np.eye(3, dtype=np.float32)
     drawn = {"rows": 2, "columns": 3, "temperature": 0.5, "seed": 4}
     drawn |= {"conditional_input": condition} if conditional else {}
     grid = SampleGrid(tmp_path / "samples", 2, num_levels=16, log_dir=tmp_path / "log", **drawn)
-    classes = {"y": condition[np.arange(SIZE) % 3]} if conditional else {}
-    model.fit(images(SIZE), **classes, batch_size=BATCH, epochs=5, verbose=0, callbacks=[grid])
+    classes = {"y": condition[np.arange(BATCH) % 3]} if conditional else {}
+    model.fit(images(BATCH), **classes, batch_size=BATCH, epochs=5, verbose=0, callbacks=[grid])
     names = sorted(path.name for path in (tmp_path / "samples").iterdir())
     assert names == ["epoch_0002.png", "epoch_0004.png"]
     pictures = [keras.utils.img_to_array(keras.utils.load_img(tmp_path / "samples" / n)) for n in names]
@@ -282,9 +301,9 @@ def test_sample_grid_draws_every_n_epochs(conditional, tmp_path):
 
 def test_sample_grid_shows_what_the_model_draws(tmp_path):
     model = image_model()
-    model.compile(keras.optimizers.Adam(1e-2))
+    model.compile(keras.optimizers.Adam(1e-2), run_eagerly=True)
     grid = SampleGrid(tmp_path, num_levels=16, rows=1, columns=3, seed=7)
-    model.fit(images(SIZE), verbose=0, callbacks=[grid])
+    model.fit(images(BATCH), verbose=0, callbacks=[grid])
     expected = image_grid(model.sample(3, seed=7)[None], num_levels=16)
     picture = keras.utils.img_to_array(keras.utils.load_img(tmp_path / "epoch_0001.png")) / 255
     factor = picture.shape[1] // expected.shape[1]
@@ -299,7 +318,7 @@ def test_lambda_callback_sees_what_history_keeps():
         on_train_end=lambda logs: seen["end"].append(dict(logs)),
     )
     own = keras.callbacks.History()
-    model = vector.model()
+    model = shared()
     history, _ = fit(model, hooks, own, epochs=2)
     assert seen["batches"] == [0, 1, 2] * 2
     assert {name: [logs[name] for logs in seen["epochs"]] for name in history} == history
@@ -313,21 +332,32 @@ def rising(epoch):
 
 @pytest.mark.parametrize("averages", [False, True])
 def test_best_weights_are_those_that_validation_saw(averages, tmp_path):
-    options = {"use_ema": True, "ema_momentum": 0.5} if averages else {}
     path = tmp_path / "best.weights.h5"
     scheduler = keras.callbacks.LearningRateScheduler(rising)
     swap = [keras.callbacks.SwapEMAWeights()] if averages else []
-    model = vector.model(keras.optimizers.SGD(1e-3, **options))
+    model = averaging() if averages else shared()
     history, _ = fit(model, scheduler, BestWeights(path), *swap, epochs=6)
     bits = history["val_bits_per_dim"]
     assert 1 <= np.argmin(bits) < 5
     best = vector.make()
     best.load_weights(path)
-    best.compile()
+    best.compile(run_eagerly=True)
     assert best.evaluate(x, verbose=0, return_dict=True)["bits_per_dim"] == pytest.approx(min(bits), rel=1e-6)
     written = path.read_bytes()
-    fit(vector.model(), BestWeights(path, so_far=min(bits) - 1), epochs=2)
+    fit(shared(), BestWeights(path, so_far=min(bits) - 1), epochs=2)
     assert path.read_bytes() == written
+
+
+def test_stop_after_counts_minutes(monkeypatch):
+    clock, stop = [7.0], StopAfter(2)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    model = types.SimpleNamespace(stop_training=False, distribute_strategy=tf.distribute.get_strategy())
+    stop.set_model(model)
+    stop.on_train_begin()
+    for seconds, stops in ((119, False), (120, True)):
+        clock[0] = 7.0 + seconds
+        stop.on_train_batch_end(0)
+        assert model.stop_training == stops
 
 
 def test_epoch_csv_keeps_the_epochs_before(tmp_path):
@@ -338,7 +368,7 @@ def test_epoch_csv_keeps_the_epochs_before(tmp_path):
     table = EpochCSV(path, initial_epoch=2)
     assert table.lowest("val_bits_per_dim") == 3.5
     assert EpochCSV(tmp_path / "none.csv").lowest("loss") is None
-    fit(vector.model(), table, epochs=4, initial_epoch=2)
+    fit(shared(), table, epochs=4, initial_epoch=2)
     rows = path.read_text().splitlines()
     assert rows[:3] == ["epoch,loss,bits_per_dim,val_bits_per_dim", "0,9.0,3.0,4.0", "1,8.0,2.0,3.5"]
     assert [row.split(",")[0] for row in rows] == ["epoch", "0", "1", "2", "3"]

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_models import KINDS, assert_equal, values
+from tiny_models import KINDS, Shared, assert_equal, values
 
 from tfp_realnvp import checkpoints as module
 from tfp_realnvp.callbacks import Checkpointing, EpochCSV, StopAfter
@@ -19,8 +19,20 @@ BATCH, STEPS, EPOCHS = 8, 3, 3
 EVENTS = np.random.default_rng(0).integers(0, 5, (40, 2)).astype(np.uint8)  # Get noise in training.
 
 
-def model_of(**averages):
-    return kind.model(keras.optimizers.Adam(1e-2, **averages), skip_non_finite=True)
+AVERAGES = {"use_ema": True, "ema_momentum": 0.9}
+SHARED = {
+    averages: Shared(
+        kind,
+        lambda options=AVERAGES if averages else {}: keras.optimizers.Adam(1e-2, **options),
+        skip_non_finite=True,
+    )
+    for averages in (False, True)
+}
+
+
+def model_of(averages=False):
+    """A model as it is when a program starts."""
+    return SHARED[averages].model()
 
 
 def state(model):
@@ -245,34 +257,31 @@ PLACES = [(0, 0), (1, 1), (1, 2), (1, None), (2, 0), (2, None)]  # Epoch and bat
     "at, averages",
     [
         *(pytest.param(at, False, marks=pytest.mark.slow if at[0] != 1 else ()) for at in PLACES),
-        *(pytest.param(at, True, marks=pytest.mark.slow) for at in PLACES),
+        *(pytest.param(at, True, marks=pytest.mark.slow if at != (1, 1) else ()) for at in PLACES),
     ],
     ids=str,
 )
 def test_training_goes_on_as_if_it_had_not_stopped(at, averages, tmp_path):
-    options = {"use_ema": True, "ema_momentum": 0.9} if averages else {}
     (tmp_path / "whole").mkdir()
-    whole, table = fit(model_of(**options), tmp_path / "whole", averages=averages)
+    whole, table = fit(model_of(averages), tmp_path / "whole", averages=averages)
+    desired = values([*whole.variables, *whole.optimizer.variables])
     with pytest.raises(KeyboardInterrupt):
-        fit(model_of(**options), tmp_path, at=at, averages=averages)
-    model, again = fit(model_of(**options), tmp_path, averages=averages)
+        fit(model_of(averages), tmp_path, at=at, averages=averages)
+    model, again = fit(model_of(averages), tmp_path, averages=averages)
     assert again == table
     assert len(table.splitlines()) == 1 + EPOCHS
-    assert_equal(
-        values([*model.variables, *model.optimizer.variables]),
-        values([*whole.variables, *whole.optimizer.variables]),
-    )
+    assert_equal(values([*model.variables, *model.optimizer.variables]), desired)
 
 
-@pytest.mark.slow
 def test_it_stops_again_and_again(tmp_path):
     (tmp_path / "whole").mkdir()
     whole, table = fit(model_of(), tmp_path / "whole")
+    desired = values(whole.variables)
     for _ in range(EPOCHS * STEPS - 1):  # A batch each.
         fit(model_of(), tmp_path, others=[StopAfter(0)])
     model, again = fit(model_of(), tmp_path)
     assert again == table
-    assert_equal(values(model.variables), values(whole.variables))
+    assert_equal(values(model.variables), desired)
 
 
 def test_more_epochs_and_other_steps(tmp_path):

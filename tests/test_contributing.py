@@ -39,10 +39,7 @@ def test_the_new_bijector(tmp_path):
     process = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-n", "0", "-q", "-k", "asinh or Asinh or every_public"),
-            *(
-                f"tests/test_{name}.py"
-                for name in ("bijectors", "bijector_checks", "conventions", "docstrings", "errors")
-            ),
+            *(f"tests/test_{name}.py" for name in ("contract", "docstrings", "errors")),
         ],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
@@ -50,4 +47,4 @@ def test_the_new_bijector(tmp_path):
         text=True,
     )
     assert process.returncode == 0, process.stdout
-    assert int(re.search(r"(\d+) passed", process.stdout)[1]) > 40
+    assert int(re.search(r"(\d+) passed", process.stdout)[1]) > 15

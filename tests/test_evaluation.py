@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_latents import image_model
+from tiny_models import scaled_model
 
 import tfp_realnvp as rnvp
 from tfp_realnvp import data
@@ -18,12 +18,11 @@ from tfp_realnvp.evaluation import (
 )
 
 random = np.random.default_rng(0)
-x, y = random.integers(0, 256, (20, 4, 4, 3)).astype(np.uint8), np.arange(20) % 3
+x, y = random.integers(0, 256, (20, 8, 8, 3)).astype(np.uint8), np.arange(20) % 3
 images = arrays((x[:12], y[:12]), (x[12:], y[12:]), num_classes=3)
 
 
-def model(**kwargs):
-    return image_model(1, (4, 4, 3), **kwargs)
+both = pytest.mark.parametrize("conditional", [pytest.param(False, marks=pytest.mark.slow), True])
 
 
 def test_estimate():
@@ -35,9 +34,9 @@ def test_estimate():
     assert str(Estimate(2.0, None)) == "2.000"
 
 
-@pytest.mark.parametrize("conditional", [False, True])
+@both
 def test_log_prob_draws(conditional):
-    m = model(conditional_event_shape=(3,) if conditional else None)
+    m = scaled_model(conditional)
     log_prob = log_prob_draws(m, images, 3, seed=5, conditional=conditional, batch_size=3)
     assert log_prob.shape == (3, 8)
     for draw in range(3):
@@ -87,7 +86,7 @@ def test_the_weighted_bound_tends_to_the_probability_of_the_integers():
 
 
 def test_log_prob_of_conditions():
-    m = model(conditional_event_shape=(3,))
+    m = scaled_model(conditional=True)
     log_prob = log_prob_of_conditions(m, x[:5], np.eye(3, dtype=np.float32), batch_size=2)
     assert log_prob.shape == (5, 3)
     for j, condition in enumerate(np.eye(3, dtype=np.float32)):
@@ -95,9 +94,9 @@ def test_log_prob_of_conditions():
         np.testing.assert_allclose(log_prob[:, j], expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("conditional", [False, True])
+@both
 def test_inversion_error(conditional):
-    m = model(conditional_event_shape=(3,) if conditional else None)
+    m = scaled_model(conditional)
     batches = data.evaluation_batches(images, 3, conditional, noise_seed=0)
     assert 0 < inversion_error(m, batches) < 0.01
 
@@ -108,7 +107,7 @@ def test_inversion_error(conditional):
             return m.decode(*args) + self.offset
 
     broken = Broken()
-    broken.offset = tf.constant(np.eye(4)[:, :, None] * [0, 0, 3], tf.float32)
+    broken.offset = tf.constant(np.eye(8)[:, :, None] * [0, 0, 3], tf.float32)
     assert inversion_error(broken, batches) == pytest.approx(3, abs=0.01)
     broken.offset = np.float32(np.nan)
     assert np.isnan(inversion_error(broken, batches))

@@ -1,40 +1,26 @@
 """The examples, by their command lines."""
 
+import contextlib
 import importlib.util
 import json
 import pathlib
 import re
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
+from mock_images import mocked
+from run_example import EXAMPLES, run_example
 
 from tfp_realnvp import pretrained
 
-EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 NUMBER = r"(-?\d+\.?\d*)"
 
 
 def run(script, *flags, mock=False):
-    """What the script prints, if it succeeds; with mock images where they are of TFDS."""
-    start = [str(EXAMPLES / script)]
-    if mock:
-        start = ["-c", MOCKED, *start]
-    process = subprocess.run([sys.executable, *start, *flags], capture_output=True, text=True)
-    assert process.returncode == 0, process.stderr
-    return process.stdout
-
-
-MOCKED = f"""
-import runpy, sys
-sys.path.insert(0, {str(pathlib.Path(__file__).parent)!r})
-from mock_images import mocked
-sys.argv = sys.argv[1:]
-with mocked(num_train=80, num_test=20):
-    runpy.run_path(sys.argv[0], run_name="__main__")
-"""
+    """What the script prints; with mock images where they are of TFDS."""
+    with mocked(num_train=80, num_test=20) if mock else contextlib.nullcontext():
+        return run_example(script, *flags)
 
 
 def numbers(printed, pattern):
@@ -48,6 +34,7 @@ def picture(path):
     return keras.utils.img_to_array(keras.utils.load_img(path))
 
 
+@pytest.mark.slow
 def test_two_moons(tmp_path):
     out = tmp_path / "moons.png"
     printed = run("two_moons.py", "--steps=300", "--num_test=2000", "--num_samples=500", f"--out={out}")
@@ -267,7 +254,7 @@ def test_figures(trained, flags, skipped, mock):
 def test_figures_of_few_images(tmp_path):
     flags = (f"--run={pretrained.model_path('digits').parent}", f"--out={tmp_path}", "--first=355")
     printed = run("figures.py", *flags, "--figure=beside_data", "--figure=reconstructions")
-    skipped, drawn, _ = printed.splitlines()
+    skipped, drawn, _ = printed.splitlines()[-3:]
     assert skipped == "beside_data: skipped, it needs 8 test images, and there are 5."
     assert drawn.startswith("reconstructions: ")
     assert {p.name for p in tmp_path.iterdir()} == {"reconstructions.png", "figures.json"}
@@ -291,11 +278,12 @@ def test_input_pipeline():
 
 
 def test_list_presets():
-    printed = run("list_presets.py", "--preset=tiny", "--preset=cifar10_small")
+    printed = run("list_presets.py", "--preset=tiny")
     header, _, *rows = [line.strip("| ").split(" | ") for line in printed.splitlines()]
-    digits, cifar10 = (dict(zip(header, row, strict=True)) for row in rows)
+    (digits,) = (dict(zip(header, row, strict=True)) for row in rows)
     assert (digits["preset"], digits["images"], digits["scales"]) == ("tiny", "8x8", "2")
-    assert (cifar10["parameters"], cifar10["paper's bits/dim, full size"]) == ("2,522,473", "3.49")
+    assert (digits["filters"], digits["paper's bits/dim, full size"]) == ("24", "-")
+    assert int(digits["parameters"].replace(",", "")) > 10_000
 
 
 def test_every_example_is_tested():
@@ -331,17 +319,6 @@ def check_tables(printed, out):
                     assert shown == ("not measured" if value is None else str(value))
     assert not lines
     return record["tables"]
-
-
-def test_benchmark_refuses_an_unknown_table():
-    process = subprocess.run(
-        [sys.executable, str(EXAMPLES / "benchmark.py"), "--table=speed"], capture_output=True, text=True
-    )
-    assert process.returncode != 0
-    assert (
-        "--table must be of ['curves', 'floor', 'graphs', 'peers', 'recompute']; got ['speed']"
-        in process.stderr
-    )
 
 
 def test_what_is_compared_takes_turns(monkeypatch):

@@ -16,8 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from test_latents import image_model
-from tiny_models import scatter
+from tiny_models import scaled_model, scatter
 
 import tfp_realnvp as rnvp
 from tfp_realnvp import data
@@ -37,12 +36,12 @@ ATTRIBUTES = data.ImageData(nothing, nothing, SHAPE, attributes=("Bangs", "Young
 
 @pytest.fixture(scope="module")
 def explorer():
-    return Explorer(image_model(), DATA, images)
+    return Explorer(scaled_model(), DATA, images)
 
 
 @pytest.fixture(scope="module")
 def conditional():
-    return Explorer(image_model(conditional_event_shape=(3,)), DATA, images, classes)
+    return Explorer(scaled_model(conditional=True), DATA, images, classes)
 
 
 def some(explorer, seed=0):
@@ -93,7 +92,7 @@ def test_the_four_are_of_one_class(conditional):
 
 def test_the_four_have_attributes_of_their_own():
     conditions = random.integers(0, 2, (24, 3)).astype(np.float32)
-    explorer = Explorer(image_model(conditional_event_shape=(3,)), ATTRIBUTES, images, conditions)
+    explorer = Explorer(scaled_model(conditional=True), ATTRIBUTES, images, conditions)
     anchors = some(explorer)
     for pixels, condition in zip(anchors.shown.pixels, anchors.conditions, strict=True):
         (number,) = np.flatnonzero((images == pixels).all(axis=(1, 2, 3)))
@@ -103,7 +102,7 @@ def test_the_four_have_attributes_of_their_own():
 
 
 def test_there_must_be_four():
-    model = image_model(conditional_event_shape=(3,))
+    model = scaled_model(conditional=True)
     with pytest.raises(ValueError, match="There must be four images of one class; there are 9 in all"):
         Explorer(model, DATA, images[:9], classes[:9])
     with pytest.raises(ValueError, match="There must be four images; there are 3 in all"):
@@ -175,27 +174,6 @@ def digits(tmp_path_factory):
     scatter(model)
     model.save(run.model_path)
     return run.path
-
-
-def test_a_port_that_is_taken(digits):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        process = explore(digits, f"--port={port}")
-        _, errors = process.communicate(timeout=300)
-    assert process.returncode == 1
-    assert (
-        errors.splitlines()[-1]
-        == f"OSError: --port must be a free one; {port} is not: Address already in use."
-    )
-    assert "Traceback" not in errors
-
-
-def test_a_bad_run(tmp_path):
-    process = explore(tmp_path)
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 1
-    assert "`run` must be the folder of a training run" in errors.splitlines()[-1]
-    assert "Traceback" not in errors
 
 
 @pytest.fixture

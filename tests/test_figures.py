@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from test_latents import image_model
+from tiny_models import scaled_model
 
 from tfp_realnvp import figures
 from tfp_realnvp.images import quantize
@@ -14,12 +15,12 @@ conditions = np.eye(3, dtype=np.float32)[np.arange(16) % 3]
 
 @pytest.fixture(scope="module")
 def model():
-    return image_model()
+    return scaled_model()
 
 
 @pytest.fixture(scope="module")
 def conditional():
-    return image_model(conditional_event_shape=(3,))
+    return scaled_model(conditional=True)
 
 
 def close(actual, images):
@@ -98,8 +99,8 @@ def test_larger_samples(model, conditional):
     assert by_class.shape == (1, 3, 24, 24, 3)
 
 
-def test_mosaic(model):
-    whole = figures.mosaic(model, images[:6], 3).images
+def test_mosaic():
+    whole = figures.mosaic(image_model(), images[:6], 3).images
     assert whole.shape == (1, 1, 16, 24, 3)
     tiled = images[:6].reshape(2, 3, 8, 8, 3).swapaxes(1, 2).reshape(16, 24, 3)
     alike = np.corrcoef(whole.ravel(), tiled.ravel())[0, 1]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_models import scatter
+from tiny_models import scaled_model, scatter
 
 import tfp_realnvp as rnvp
 from tfp_realnvp import latents
@@ -139,7 +139,7 @@ def test_mosaic():
 
 
 def test_round_trip_error():
-    model = image_model()
+    model = scaled_model()
     z = model.distribution.distribution.sample(5, seed=1)
     exact = float(tf.reduce_max(tf.abs(model.encode(model.decode(z)) - z)))
     assert latents.round_trip_error(model, z, batch_size=2) == pytest.approx(exact, abs=1e-5)
@@ -156,16 +156,22 @@ def test_round_trip_error():
 
 def test_another_event_shape_has_the_same_weights():
     model = image_model()
+    model.l2 = 0.25
     larger = for_event_shape(model, (16, 24, 3))
+    assert larger.l2 == 0.25
     assert larger.distribution.event_shape == (16, 24, 3)
     assert [id(v) for v in larger.distribution.variables] == [id(v) for v in model.distribution.variables]
     x = random.integers(0, 256, (2, 16, 24, 3)).astype(np.float32)
-    np.testing.assert_allclose(larger.decode(larger.encode(x)), x, atol=0.05)
-    before = larger.encode(x)
+    flow = larger.distribution.bijector
+    before = flow.inverse(x)
+    np.testing.assert_allclose(flow.forward(tf.identity(before)), x, atol=0.05)
     scatter(model, seed=1)
-    assert np.abs(larger.encode(x) - before).max() > 0.01
+    assert np.abs(flow.inverse(tf.identity(x)) - before).max() > 0.01
     same = for_event_shape(model, (8, 8, 3))
-    np.testing.assert_allclose(same.encode(x[:, :8, :8]), model.encode(x[:, :8, :8]), atol=1e-6)
+    latents = (m.distribution.bijector.inverse(x[:, :8, :8]) for m in (same, model))
+    np.testing.assert_allclose(*latents, atol=1e-6)
+    by_default = rnvp.RealNVP((8, 8, 1), num_residual_blocks=0, base_filters=1)
+    assert by_default.copy(event_shape=(16, 16, 1)).num_scales == 2  # As many as it has itself.
     for shape, message in [
         ((9, 8, 3), "`num_scales`"),
         ((8, 8, 1), "`layers` are those of a flow of another"),

@@ -59,10 +59,8 @@ SIZES = {
 @pytest.mark.parametrize(
     "name",
     [
-        "cifar10",
         "cifar10_small",
-        "imagenet64",
-        *(pytest.param(n, marks=pytest.mark.slow) for n in PAPER if n not in ("cifar10", "imagenet64")),
+        *(pytest.param(n, marks=pytest.mark.slow) for n in PAPER),
     ],
 )
 def test_the_full_model_is_built(name):
@@ -70,6 +68,13 @@ def test_the_full_model_is_built(name):
     model = PRESETS[name].for_images(empty_images(PRESETS[name])).build()
     assert model.distribution.bijector.bijectors[-1].num_scales == num_scales
     assert sum(v.value.shape.num_elements() for v in model.trainable_variables) == size
+
+
+@pytest.mark.parametrize("name, num_scales", [("cifar10", 2), ("imagenet64", 5), ("lsun_tower", 5)])
+def test_the_last_scale_is_of_4_x_4_but_for_cifar10(name, num_scales):
+    preset = dataclasses.replace(PRESETS[name], base_filters=1, num_residual_blocks=0, use_batch_norm=False)
+    model = preset.for_images(empty_images(preset)).build()
+    assert model.distribution.bijector.bijectors[-1].num_scales == num_scales
 
 
 @pytest.mark.slow
@@ -84,6 +89,7 @@ def test_a_training_step_at_the_real_image_size(name):
 def one_step(preset, images):
     model = preset.for_images(images, seed=0).build()
     before = [np.array(v) for v in model.trainable_variables]
+    model.run_eagerly = True  # Of a single step.
     batches = data.training_batches(images, preset.batch_size, preset.conditional, preset.flip, seed=0)
     history = model.fit(batches, steps_per_epoch=1, shuffle=False, verbose=0)
     assert 1 < history.history["bits_per_dim"][0] < 30
@@ -116,7 +122,9 @@ def digits_configuration(**kwargs):
 
 
 def test_a_configuration_rebuilds_its_model(tmp_path):
-    config = digits_configuration(use_batch_norm=True, use_running_average=True, batch_norm_momentum=0.5)
+    config = digits_configuration(
+        use_batch_norm=True, use_running_average=True, batch_norm_momentum=0.5, max_log_scale=3.0
+    )
     config.write(tmp_path / "config.json")
     assert Configuration.read(tmp_path / "config.json") == config
     assert json.loads((tmp_path / "config.json").read_text())["event_shape"] == [8, 8, 1]
@@ -124,14 +132,17 @@ def test_a_configuration_rebuilds_its_model(tmp_path):
     first.save_weights(tmp_path / "model.weights.h5")
     second.load_weights(tmp_path / "model.weights.h5")
     x, condition = data.first_images(config.images(), 4)
-    np.testing.assert_array_equal(*(m.predict((x, condition), verbose=0) for m in (first, second)))
+    np.testing.assert_array_equal(*(m((x, condition)) for m in (first, second)))
     norm = next(
         m for m in second.distribution.submodules if "batch_norm" in m.name and hasattr(m, "momentum")
     )
     assert norm.momentum == 0.5
     assert norm.parameters["use_running_average"]
+    assert {getattr(m, "max_log_scale", 3.0) for m in second.distribution.submodules} == {3.0}
+    assert second.seed == 3
     optimizers = [{**m.optimizer.inner_optimizer.get_config(), "name": "adam"} for m in (first, second)]
     assert optimizers[0] == optimizers[1]
+    assert (optimizers[0]["global_clipnorm"], optimizers[0]["clipnorm"]) == (100, None)
 
 
 def test_the_papers_figures_are_of_its_data_sets():
@@ -152,7 +163,8 @@ def test_the_papers_figures_are_of_its_data_sets():
     ids=["constant", "warm-up", "cosine", "warm-up and cosine"],
 )
 def test_learning_rates(given, expected):
-    preset = Preset(learning_rate=0.1, epochs=5, steps_per_epoch=20, **given)
+    small = {"num_scales": 1, "num_residual_blocks": 0, "base_filters": 1}
+    preset = Preset(learning_rate=0.1, epochs=5, steps_per_epoch=20, **small, **given)
     config = preset.for_images(data.load("digits"))
     rate = config.build().optimizer.inner_optimizer._learning_rate
     steps = [0, 10, 50, 100]
@@ -188,6 +200,8 @@ def test_a_configuration_keeps_where_images_are(tmp_path):
     preset = Preset(dataset="array")
     config = preset.for_images(data.load("array", path), data_dir=path)
     assert config.images().num_train == 18
+    np.save(tmp_path / "moved.npy", np.ones((40, 4, 4), np.uint8))
+    assert config.images(str(tmp_path / "moved.npy")).num_train == 36
     assert config.steps_per_epoch == 1
     with pytest.raises(ValueError, match="`conditional` needs images with classes or attributes"):
         dataclasses.replace(preset, conditional=True).for_images(data.load("array", path))
@@ -221,3 +235,9 @@ def test_run_folder(tmp_path):
     run.add_results(steps=3, minutes=1.0)
     run.add_results(steps=4, evaluation={"a": 1})
     assert run.results() == {"steps": 4, "minutes": 1.0, "evaluation": {"a": 1}}
+    run.results_path.rename(tmp_path / "elsewhere.json")
+    run.results_path.symlink_to("elsewhere.json")
+    run.add_results(steps=5)  # A link stays one.
+    assert (
+        run.results_path.is_symlink() and json.loads((tmp_path / "elsewhere.json").read_text())["steps"] == 5
+    )

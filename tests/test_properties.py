@@ -141,7 +141,7 @@ every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def few_and_many(examples):
     """The examples of a default run, and of one that is marked as slow."""
     return pytest.mark.parametrize(
-        "examples", [examples, pytest.param(15 * examples, marks=pytest.mark.slow)], ids=["few", "many"]
+        "examples", [examples, pytest.param(10 * examples, marks=pytest.mark.slow)], ids=["few", "many"]
     )
 
 

@@ -1,26 +1,37 @@
 """Command lines that the examples refuse, before they do anything and with a reason."""
 
+import functools
 import json
-import pathlib
 import re
+import socket
 import subprocess
 import sys
 
-from tfp_realnvp import pretrained
+import pytest
+from absl import app, flags
+from run_example import EXAMPLES, run_example
 
-EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
+import tfp_realnvp as rnvp
+from tfp_realnvp import pretrained
+from tfp_realnvp.run_folder import RunFolder
+
 DIGITS = f"--run={pretrained.model_path('digits').parent}"
 TRAIN = ("train_cifar.py", "--preset=tiny", "--num_scales=1", "--num_residual_blocks=0", "--epochs=1")
 
 REFUSED = [
     (("train_cifar.py", "--preset=huge", "--out=new"), "--preset.*huge.*should be one of"),
+    ((*TRAIN, "--out=full"), "`out` must be a new or an empty folder, or `resume` be set.* is not empty"),
+    (("evaluate.py", "--run=nowhere"), "`run` must be the folder of a training run; got nowhere"),
+]
+"""As programs: the reason is told in a line or two, and the program fails."""
+
+REFUSED_ALIKE = [
+    (("figures.py", DIGITS, "--figure=mona_lisa"), "--figure must be one of samples, .*; got mona_lisa"),
     (("train_cifar.py", "--dataset=mnist", "--out=new"), "--dataset.*mnist.*should be one of"),
     (("train_cifar.py", "--batch_size=0", "--out=new"), "--batch_size"),
-    ((*TRAIN, "--out=full"), "`out` must be a new or an empty folder, or `resume` be set.* is not empty"),
     ((*TRAIN, "--resume", "--out=full"), "`out` must be the folder of a run.*full is without config.json"),
     (("train_cifar.py", "--resume", "--out=nowhere"), "nowhere is without config.json"),
     ((*TRAIN, "--out=full/notes.txt/run"), "`out` must be a folder that can be written"),
-    (("figures.py", DIGITS, "--figure=mona_lisa"), "--figure must be one of samples, .*; got mona_lisa"),
     (("figures.py", DIGITS, "--first=360"), "--first must be less than the 360 test images; got 360"),
     (("figures.py", DIGITS, "--figure=samples", "--out=full/notes.txt"), "FileExistsError: .*notes.txt"),
     (("figures.py", DIGITS, "--seed=-1"), "--seed=-1"),
@@ -29,9 +40,12 @@ REFUSED = [
         "`out` must be another folder than `run`",
     ),
     (("evaluate.py", DIGITS, "--run=another", "--out=new"), "--out is for a single --run; got 2"),
-    (("evaluate.py", "--run=nowhere"), "`run` must be the folder of a training run; got nowhere"),
+    (("explore.py", "--run=nowhere"), "`run` must be the folder of a training run; got nowhere"),
+    (("explore.py", DIGITS, "--port=PORT"), "OSError: --port must be a free one; PORT is not: Address"),
+    (("benchmark.py", "--table=speed"), r"--table must be of \['curves', .*; got \['speed'\]"),
     (("conditional_digits.py", "steps=3"), r"Unexpected arguments: \['steps=3'\]"),
 ]
+"""Within this process, by the same means."""
 
 RUN_EACH = """
 import json, os, runpy, sys
@@ -71,6 +85,30 @@ def test_every_one_is_refused_with_a_reason(tmp_path):
         (here / f"{i}.txt").unlink()
     statuses = json.loads(process.stdout)
     assert len(statuses) == len(REFUSED) and all(statuses), statuses
+    assert [(p.name, p.read_text()) for p in here.rglob("*") if p.is_file()] == [("notes.txt", "mine")]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with a file in `full`, where the program runs; the digits' model is loaded once."""
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(RunFolder, "model", lambda self: digits_model())
+    return tmp_path
+
+
+@functools.cache
+def digits_model():
+    return rnvp.FlowModel.from_pretrained("digits")
+
+
+@pytest.mark.parametrize("line, reason", REFUSED_ALIKE, ids=[" ".join(line) for line, _ in REFUSED_ALIKE])
+def test_it_is_refused(line, reason, here):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+        with pytest.raises((SystemExit, app.UsageError, flags.Error), match=reason.replace("PORT", port)):
+            run_example(*(word.replace("PORT", port) for word in line))
     assert [(p.name, p.read_text()) for p in here.rglob("*") if p.is_file()] == [("notes.txt", "mine")]
 
 

@@ -1,16 +1,18 @@
 """Lint, format and the shape of the package."""
 
 import ast
+import configparser
 import pathlib
 import subprocess
 import sys
-
-import pytest
 
 import tfp_realnvp as rnvp
 
 ROOT = pathlib.Path(__file__).parents[1]
 PACKAGE = ROOT / "tfp_realnvp"
+SETTINGS = configparser.ConfigParser()
+SETTINGS.read(ROOT / "setup.cfg")
+OWN_FILES = SETTINGS["mypy"]["files"].split(", ")
 # Each may import what stands before it, and modules of its own line.
 LAYERS = [
     {
@@ -47,26 +49,6 @@ LAYERS = [
     {"checkpoints", "classifier", "configuration", "evaluation", "exploration", "figures"},
     {"callbacks", "presets", "run_folder"},
 ]
-
-
-@pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=["lint", "format"])
-def test_ruff(command):
-    process = subprocess.run(
-        [sys.executable, "-m", "ruff", *command, "--no-cache", str(ROOT)], capture_output=True, text=True
-    )
-    assert process.returncode == 0, process.stdout + process.stderr
-
-
-@pytest.fixture(scope="module")
-def mypy(tmp_path_factory):
-    """Checks files, by default those of `setup.cfg`, with one cache for all calls."""
-    command = [sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path_factory.mktemp("cache"))]
-    return lambda *files: subprocess.run([*command, *files], capture_output=True, text=True, cwd=ROOT)
-
-
-def test_mypy(mypy):
-    process = mypy()
-    assert process.returncode == 0, process.stdout + process.stderr
 
 
 def public_functions(body):
@@ -121,15 +103,24 @@ MISUSE = {
 }
 
 
-def test_hints_as_a_user_sees_them(mypy, tmp_path):
+def check(*command):
+    return subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, cwd=ROOT)
+
+
+def test_lint_format_and_types(tmp_path):
+    """As `ruff check`, `ruff format --check` and `mypy` do; with one call of mypy also what users do."""
+    for command in (["check"], ["format", "--check"]):
+        process = check("ruff", *command, "--no-cache", str(ROOT))
+        assert process.returncode == 0, process.stdout + process.stderr
     assert (PACKAGE / "py.typed").exists()
     use, misuse = tmp_path / "use.py", tmp_path / "misuse.py"
     use.write_text(USE)
     misuse.write_text("\n".join(["import tfp_realnvp as rnvp", *MISUSE]))
-    process = mypy(str(use), str(misuse))
+    process = check("mypy", "--cache-dir", str(tmp_path / "cache"), *OWN_FILES, str(use), str(misuse))
     errors = [line for line in process.stdout.splitlines() if ": error: " in line]
+    assert len(errors) == len(MISUSE), process.stdout + process.stderr
     for number, (error, expected) in enumerate(zip(errors, MISUSE.values(), strict=True), start=2):
-        assert error.startswith(f"{misuse}:{number}: ")
+        assert error.startswith(f"{misuse}:{number}: "), error
         assert expected in error
 
 

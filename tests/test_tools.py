@@ -7,7 +7,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 import tf_keras
 from bijector_checks import condition, made
-from constructors import CONSTRUCTORS
+from constructors import CONSTRUCTORS, each
 
 import tfp_realnvp as rnvp
 
@@ -15,10 +15,12 @@ tfb, tfd = tfp.bijectors, tfp.distributions
 
 TRAINED = ["coupling_conditional", "chain", "real_nvp_vector", "real_nvp_vector_conditional"]
 IMAGES = ["coupling_image", "real_nvp_image", "real_nvp_image_plain", "real_nvp_image_conditional_on_image"]
+QUICK = "chain", "real_nvp_vector_conditional", "real_nvp_image"
+"""Of these entries the default suite tries training."""
 
 
 def trained(names):
-    return pytest.mark.parametrize("entry", [CONSTRUCTORS[n] for n in names], ids=names)
+    return each(names, slow=[name for name in names if name not in QUICK])
 
 
 def problem(entry, size=16):
@@ -52,8 +54,16 @@ def test_every_trainable_variable_has_a_gradient_in_training(entry):
 
 
 @trained(TRAINED)
-@pytest.mark.parametrize("mode", ["eager", "graph"])
-@pytest.mark.parametrize("library", [keras, tf_keras], ids=["keras", "tf_keras"])
+@pytest.mark.parametrize(
+    "library, mode",
+    [
+        (keras, "graph"),
+        (tf_keras, "eager"),
+        pytest.param(keras, "eager", marks=pytest.mark.slow),
+        pytest.param(tf_keras, "graph", marks=pytest.mark.slow),
+    ],
+    ids=["keras-graph", "tf_keras-eager", "keras-eager", "tf_keras-graph"],
+)
 def test_a_loop_over_a_gradient_tape(entry, mode, library):
     td, loss = problem(entry)
     optimizer = library.optimizers.Adam(0.02)
@@ -78,7 +88,9 @@ def test_a_loop_over_a_gradient_tape(entry, mode, library):
 
 
 @trained(["real_nvp_vector", "real_nvp_vector_conditional"])
-@pytest.mark.parametrize("library", [keras, tf_keras], ids=["keras", "tf_keras"])
+@pytest.mark.parametrize(
+    "library", [keras, pytest.param(tf_keras, marks=pytest.mark.slow)], ids=["keras", "tf_keras"]
+)
 def test_tfp_minimize(entry, library):
     td, loss = problem(entry)
     optimizer = library.optimizers.Adam(0.02)
@@ -90,6 +102,7 @@ def test_tfp_minimize(entry, library):
     np.testing.assert_allclose(losses[0], problem(entry)[1](), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_surrogate_posterior_has_the_moments_of_its_target():
     mean = np.array([1.0, -2.0], np.float32)
     covariance = np.array([[1.0, 0.8], [0.8, 1.5]], np.float32)
@@ -134,7 +147,9 @@ KERNELS = {
 }
 
 
-@pytest.mark.parametrize("kernel", KERNELS.keys())
+@pytest.mark.parametrize(
+    "kernel", ["hmc", *(pytest.param(k, marks=pytest.mark.slow) for k in ("nuts", "random_walk"))]
+)
 def test_a_markov_chain_in_the_space_of_latents(kernel):
     target = tfd.Independent(tfd.Normal([1.0, -2.0], [0.5, 2.0]), 1)
     flow = preconditioner()
@@ -164,7 +179,13 @@ def test_a_markov_chain_in_the_space_of_latents(kernel):
 # Control flow.
 
 
-@pytest.mark.parametrize("name", ["chain", "coupling_image", "real_nvp_vector_conditional"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "real_nvp_vector_conditional",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("chain", "coupling_image")),
+    ],
+)
 def test_in_loops(name):
     entry = CONSTRUCTORS[name]
     bijector, kwargs = made(entry), entry.kwargs((3,))

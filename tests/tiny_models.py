@@ -1,6 +1,7 @@
 """Models that train in seconds, one of each kind, and their data."""
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
@@ -28,6 +29,21 @@ def vector_model(**kwargs):
 
 def conditional_model(**kwargs):
     return vector_model(conditional_event_shape=(3,), **kwargs)
+
+
+@functools.cache
+def scaled_model(conditional=False):
+    """A model of two scales over images of 8 x 8 x 3, for tests that leave its variables as they are."""
+    flow = rnvp.RealNVP(
+        (8, 8, 3),
+        2,
+        num_residual_blocks=0,
+        base_filters=2,
+        conditional_event_shape=(3,) if conditional else None,
+    )
+    model = rnvp.FlowModel(rnvp.image_distribution(flow))
+    scatter(model)
+    return model
 
 
 def images(n):
@@ -64,11 +80,34 @@ class Kind:
         return self.events(n), self.conditions(n)
 
 
+class Shared:
+    """A compiled model of a kind for many tests, which is traced once; each begins with it as it was made."""
+
+    def __init__(self, kind, make_optimizer=lambda: None, **compile_kwargs):
+        self._make = lambda: kind.model(make_optimizer(), **compile_kwargs)
+        self._model = None
+
+    def model(self):
+        """The model, of the same initial weights and optimizer each time."""
+        if self._model is None:
+            self._model = self._make()
+            self._initial = values(self._state())
+        for v, value in zip(self._state(), self._initial, strict=True):
+            v.assign(value)
+        self._model.reset_metrics()
+        return self._model
+
+    def _state(self):
+        return [*self._model.variables, *self._model.optimizer.variables]
+
+
 KINDS = {
     "image": Kind(image_model, images),
     "vector": Kind(vector_model, vectors),
     "conditional": Kind(conditional_model, vectors, conditions),
 }
+
+SHARED = {kind: Shared(kind) for kind in KINDS.values()}
 
 
 def scatter(model, seed=0):

@@ -1,4 +1,4 @@
-"""Trains on two virtual devices or on one, as a process of its own; writes what came of it.
+"""Trains models of some kinds on one virtual device or on two, as a process of its own.
 
 TensorFlow allows for one `MirroredStrategy` in a process.
 """
@@ -32,12 +32,18 @@ def model_of(kind, **compile_kwargs):
     return model
 
 
-def main(kind, devices, path):
+def main(devices, folder, *kinds):
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     strategy = tf.distribute.get_strategy()
     if devices == "2":
         strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    for kind in kinds:
+        np.savez(f"{folder}/{kind}_{devices}.npz", **trained(kind, strategy))
+
+
+def trained(kind, strategy):
+    """Losses, weights and moving statistics of each replica, after three epochs."""
     with strategy.scope():
         model = model_of(kind, skip_non_finite="skip" in kind)
     x = vectors(64) if "vector" in kind else images(64)
@@ -49,18 +55,18 @@ def main(kind, devices, path):
         x[30] = np.nan  # In the second part of the second batch.
     data = tf.data.Dataset.from_tensor_slices(x).batch(BATCH)
     history = model.fit(data, validation_data=validation, epochs=3, verbose=0).history
+    several = strategy.num_replicas_in_sync > 1
     replicas = [
         np.array(local)
         for v in model.distribution.non_trainable_variables
-        for local in (strategy.experimental_local_results(v) if devices == "2" else (v, v))
+        for local in (strategy.experimental_local_results(v) if several else (v, v))
     ]
-    np.savez(
-        path,
+    return {
         **{f"history_{name}": values for name, values in history.items()},
         **{f"weights_{i:03}": np.array(v) for i, v in enumerate(model.distribution.variables)},
         **{f"replica_{i % 2}_{i // 2:03}": value for i, value in enumerate(replicas)},
-        skipped=np.array(getattr(model.optimizer, "skipped", 0)),
-    )
+        "skipped": np.array(getattr(model.optimizer, "skipped", 0)),
+    }
 
 
 if __name__ == "__main__":
