@@ -57,7 +57,7 @@ def test_networks_compute_low_in_training_only(policy, mode):
     network = Recording()
     flow = rnvp.AffineCoupling(rnvp.channel_mask((4,)), network)
     dist = tfd.TransformedDistribution(tfd.Sample(tfd.Normal(0.0, 1.0), [4]), flow)
-    x = tf.random.normal([3, 4], seed=0)
+    x = tf.random.stateless_normal([3, 4], (0, 0))
     low = network.compute_dtype
     assert low == policy.removeprefix("mixed_")
     calls = {
@@ -115,7 +115,7 @@ QUICK = (
     ],
 )
 def test_every_kind_of_network_evaluates_as_its_float32_twin(name, first, policy):
-    x, make = tf.random.normal([64, 4], seed=0), NETWORKS[name]
+    x, make = tf.random.stateless_normal([64, 4], (0, 0)), NETWORKS[name]
     network = make()
     coupling = rnvp.AffineCoupling(rnvp.channel_mask((4,)), network)
     if first == "build":
@@ -139,7 +139,7 @@ def test_threads_do_not_disturb_each_other(policy):
     network = NETWORKS["sequential"]()
     network.build((None, 4))
     coupling = rnvp.AffineCoupling(rnvp.channel_mask((4,)), network)
-    x = tf.random.normal([8, 4], seed=0)
+    x = tf.random.stateless_normal([8, 4], (0, 0))
     expected = coupling.forward(x)
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         results = list(pool.map(lambda _: coupling.forward(x), range(150)))

@@ -111,7 +111,7 @@ def test_keeps_no_graph_alive(wrap):
 def test_a_value_and_its_log_det_by_hand_run_once():
     conditioner = Counting()
     bijector = coupling(conditioner)
-    y = tf.random.normal([3, 4])
+    y = tf.random.stateless_normal([3, 4], (0, 0))
     x = bijector.inverse(y)
     log_det = bijector.inverse_log_det_jacobian(y, 1)
     assert int(conditioner.calls) == 1
@@ -122,7 +122,7 @@ def test_a_value_and_its_log_det_by_hand_run_once():
 
 def test_training_by_hand_moves_statistics_once():
     norm = rnvp.BatchNormalization((2,), momentum=0.0)
-    y = tf.random.normal([8, 2])
+    y = tf.random.stateless_normal([8, 2], (0, 0))
     norm.inverse(y, training=True).numpy()
     norm.layer.moving_mean.assign([7.0, 7.0])
     log_det = norm.inverse_log_det_jacobian(y, 1, training=True)
@@ -138,7 +138,7 @@ def test_training_by_hand_moves_statistics_once():
 def test_sampling_by_hand_in_training_runs_once():
     conditioner = Counting()
     bijector = coupling(conditioner)
-    z = tf.random.normal([3, 4])
+    z = tf.random.stateless_normal([3, 4], (0, 0))
     bijector.forward(z, training=True).numpy()
     bijector.forward_log_det_jacobian(z, 1, training=True)
     assert int(conditioner.calls) == 1
@@ -167,7 +167,7 @@ def test_log_prob_follows_the_variables(flow):
 def test_kept_values_do_not_come_back(keeps_log_det):
     conditioner = Counting()
     bijector = coupling(conditioner)
-    y = tf.random.normal([3, 4])
+    y = tf.random.stateless_normal([3, 4], (0, 0))
     kept = [bijector.inverse(y)]
     if keeps_log_det:
         kept.append(bijector.inverse_log_det_jacobian(y, 1))
@@ -198,7 +198,7 @@ def test_inside_and_outside_of_control_flow():
         loop = tf.while_loop(lambda i, z: i < 2, lambda i, z: (i + 1, bijector.inverse(y)), (0, y))[1]
         return inside, loop, bijector.inverse(y), bijector.inverse_log_det_jacobian(y, 1)
 
-    y = tf.random.normal([3, 4])
+    y = tf.random.stateless_normal([3, 4], (0, 0))
     inside, loop, outside, log_det = run(y, tf.constant(True))
     np.testing.assert_array_equal(inside, outside)
     np.testing.assert_array_equal(loop, outside)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import random
 
 import keras
 import numpy as np
@@ -68,7 +69,7 @@ class Kind:
 
     def model(self, optimizer=None, **compile_kwargs):
         """A compiled model, always of the same initial weights, none of them at a special place."""
-        keras.utils.set_random_seed(0)
+        random.seed(0)  # Of the initial weights.
         model = self.make()
         scatter(model)
         # Plain gradient descent: unlike Adam it does not blow up what rounding does to small gradients.
@@ -112,9 +113,9 @@ SHARED = {kind: Shared(kind) for kind in KINDS.values()}
 
 def scatter(model, seed=0):
     """Moves trainable variables away from where gradients vanish."""
-    random = np.random.default_rng(seed)
+    normal = np.random.default_rng(seed).normal
     for v in model.trainable_variables:
-        v.assign_add(0.1 * random.normal(size=v.shape))
+        v.assign_add(0.1 * normal(size=v.shape))
 
 
 def values(variables):
