@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfp_realnvp.events import check_arrays
+
 
 def inputs(data: Any) -> tuple[Any, None, Any]:
     """Keras's `(x, condition)` with optional weights, as the one input of `call`."""
@@ -28,6 +30,7 @@ def keeps_weights(method: Callable[..., Any], documentation: str) -> Callable[..
     def with_targets(*args, **kwargs):
         given = signature.bind(*args, **kwargs)
         arguments = given.arguments
+        check_arrays(arguments.get("x"), arguments.get("y"), arguments["self"].distribution)
         arguments["y"] = _targets(*(arguments.get(name) for name in ("x", "y", "sample_weight")))
         validation = arguments.get("validation_data")
         if isinstance(validation, (tuple, list)) and len(validation) == 3:
