@@ -3,6 +3,8 @@
 python examples/conditional_digits.py --out=digits.png
 """
 
+import quiet_start  # noqa: F401  # isort: skip
+
 import dataclasses
 
 import keras

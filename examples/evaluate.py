@@ -10,6 +10,8 @@ error over these. Everything goes to `results.json` and `table.md` in the folder
 single run to `--out`.
 """
 
+import quiet_start  # noqa: F401  # isort: skip
+
 import dataclasses
 
 from absl import app, flags

@@ -3,6 +3,8 @@
 python examples/input_pipeline.py --preset=cifar10
 """
 
+import quiet_start  # noqa: F401  # isort: skip
+
 import itertools
 import time
 

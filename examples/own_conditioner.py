@@ -4,6 +4,8 @@ python examples/own_conditioner.py --conditioner=attention
 python examples/own_conditioner.py --conditioner=conv
 """
 
+import quiet_start  # noqa: F401  # isort: skip
+
 import keras
 import numpy as np
 import tensorflow_probability as tfp

@@ -5,6 +5,8 @@ python examples/train_cifar.py --preset=cifar10 --out=runs/cifar10
 python examples/train_cifar.py --out=runs/cifar10 --resume
 """
 
+import quiet_start  # noqa: F401  # isort: skip
+
 import dataclasses
 import os
 import sys
@@ -127,7 +129,8 @@ def configured(run, is_chief):
     given |= {name: absolute(given[name]) for name in ("data_dir", "init_from") if given.get(name)}
     preset = PRESETS[FLAGS.preset] if FLAGS.preset else None
     run.check_can_be_written()
-    if FLAGS.resume and run.config_path.exists():
+    if FLAGS.resume:
+        run.check_has_begun()
         given |= {"seed": FLAGS.seed} if FLAGS["seed"].present else {}
         config = run.configuration().continued(preset, **given)
         return config, config.images()

@@ -3,6 +3,8 @@
 python examples/two_moons.py --out=two_moons.png
 """
 
+import quiet_start  # noqa: F401  # isort: skip
+
 import keras
 import matplotlib
 import numpy as np

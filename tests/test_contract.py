@@ -266,7 +266,7 @@ def test_event_shapes_and_ranks(entry):
             assert call(tf.constant((7, *given))).numpy().tolist() == [7, *expected]
         assert (event_ndims(ndims), event_ndims(ndims + 2), event_ndims(None)) == (ndims, ndims + 2, None)
 
-    assert bijector.parameter_properties() == {}
+    assert bijector.parameter_properties().keys() <= {"bijector", "bijectors"}  # Those of its members.
     for b in (bijector, tfb.Invert(bijector), tfb.Chain([bijector]), rnvp.Chain([bijector])):
         for arguments in ({}, *({f"{v}_event_ndims": ndims + more} for v in "xy" for more in (0, 2))):
             assert b.experimental_batch_shape(**arguments) == ()
@@ -310,15 +310,19 @@ def test_arguments_and_copies(entry):
         except (TypeError, ValueError):
             assert made(entry, "float32").variables
 
-    a, b = bijector, made(entry, "float32")
+    a, b = bijector, entry.make("float64")
+    shared = not a.variables  # Of all there are.
     assert a == a
     assert hash(a) == hash(a)
-    assert a != entry.make("float64")  # Of equal arguments, and of variables of its own.
+    assert (a == b) == shared
+    assert a == a.copy()
+    assert hash(a) == hash(a.copy())
     assert a != a.copy(name="another")
     assert a != tfb.Identity()
-    assert {a: 1, b: 2}[a] == 1
+    assert {a: 1}[a.copy()] == 1
+    assert len({a, b, a}) == (1 if shared else 2)
     assert tfb.Invert(a) == tfb.Invert(a)
-    assert tfb.Invert(a) != tfb.Invert(b)
+    assert (tfb.Invert(a) == tfb.Invert(b)) == shared
     for text in (repr(bijector), str(bijector)):
         assert type(bijector).__name__ in text
         assert bijector.name in text

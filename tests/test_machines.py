@@ -59,7 +59,7 @@ def test_two_machines_train_as_one_does(tmp_path):
 def test_the_others_stop_where_one_is_killed(killed, tmp_path):
     out = tmp_path / "killed"
     flags = ("--epochs=3", "--steps_per_epoch=20", "--checkpoint_minutes=0.01")
-    processes = start_both(*flags, "--resume", f"--out={out}")
+    processes = start_both(*flags, f"--out={out}")
     wait_for_next_checkpoint(out, processes[0])
     processes[killed].kill()
     processes[killed].communicate()

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import time
 
@@ -35,6 +36,11 @@ def wait_for_next_checkpoint(out, process):
         time.sleep(0.01)
 
 
+def resume(out):
+    """The flag, of a run that has begun."""
+    return ["--resume"] if (out / "config.json").exists() else []
+
+
 @pytest.mark.slow
 def test_six_kills(tmp_path):
     """It is killed six times, two of them at any moment of its life, while it saves after every batch."""
@@ -43,7 +49,7 @@ def test_six_kills(tmp_path):
     assert process.returncode == 0, process.stderr
     out, moments = tmp_path / "killed", random.Random(0)
     for i in range(6):
-        process = start(*flags, "--checkpoint_minutes=0", "--resume", f"--out={out}")
+        process = start(*flags, "--checkpoint_minutes=0", *resume(out), f"--out={out}")
         if i % 3:
             wait_for_next_checkpoint(out, process)
             time.sleep(moments.uniform(0, 1.5))
@@ -125,7 +131,7 @@ def test_interrupted_and_terminated_runs_end_as_others_do(tmp_path):
     assert process.returncode == 0, process.stderr
     out = tmp_path / "stopped"
     for number in (signal.SIGINT, signal.SIGTERM):
-        process = start(*flags, "--checkpoint_minutes=0", "--resume", f"--out={out}")
+        process = start(*flags, "--checkpoint_minutes=0", *resume(out), f"--out={out}")
         wait_for_next_checkpoint(out, process)
         process.send_signal(number)
         process.communicate()
@@ -158,12 +164,19 @@ def test_a_second_ctrl_c_ends_at_once(python_raises_at_ctrl_c):
 
 
 @pytest.mark.slow
-def test_resume_without_a_checkpoint_begins(tmp_path):
-    flags = (*FLAGS, "--steps_per_epoch=2", "--epochs=1", "--resume", f"--out={tmp_path / 'run'}")
-    process = run(*flags)
+def test_resume_without_a_checkpoint_begins_with_its_own_configuration(tmp_path):
+    out = tmp_path / "run"
+    process = run(*FLAGS, "--steps_per_epoch=2", "--epochs=1", f"--out={out}")
+    assert process.returncode == 0, process.stderr
+    for path in out.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != "config.json":
+            path.unlink()
+    process = run("--resume", f"--out={out}")
     assert process.returncode == 0, process.stderr
     assert "No checkpoint yet: training begins." in process.stdout
-    assert results(tmp_path / "run")[2]["steps"] == 2
+    assert results(out)[2]["steps"] == 2
 
 
 def test_it_refuses_a_disk_without_room(tmp_path):

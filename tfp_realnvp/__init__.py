@@ -14,6 +14,7 @@ from tfp_realnvp.bijectors import (
     bijector_kwargs,
 )
 from tfp_realnvp.flow_model import FlowModel
+from tfp_realnvp.fused_adam import FusedAdam
 from tfp_realnvp.images import bits_per_dim, dequantize, image_distribution
 from tfp_realnvp.masks import channel_mask, checkerboard_mask
 from tfp_realnvp.real_nvp import RealNVP
@@ -24,6 +25,7 @@ __all__ = [
     "Chain",
     "FactorOut",
     "FlowModel",
+    "FusedAdam",
     "RealNVP",
     "Squeeze",
     "bijector_kwargs",

@@ -19,9 +19,18 @@ def check_bool(value: object, name: str) -> None:
 
 
 def check_training(training: object) -> None:
-    """Raises a TypeError unless `training` is a Python `bool` or None."""
+    """Raises a TypeError unless `training` is a Python `bool` or None.
+
+    In a graph of TensorFlow 1, where nothing would move moving statistics, True is a ValueError.
+    """
     if training is not None and not isinstance(training, bool):
         raise TypeError(f"`training` must be a Python bool or None; got {training!r}.")
+    is_graph = not tf.executing_eagerly() and not tf.compat.v1.get_default_graph().building_function
+    if training and is_graph:
+        raise ValueError(
+            "`training` must be False or None in a graph of TensorFlow 1, where moving statistics do not "
+            "move; got True. Train in eager mode or in a `tf.function`."
+        )
 
 
 def check_integer(value: object, name: str, least: int | None = None) -> None:

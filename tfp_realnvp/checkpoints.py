@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -15,6 +16,7 @@ from absl import logging
 from tfp_realnvp.bijectors.tracked_variables import tf_variable
 from tfp_realnvp.flow_model import FlowModel
 from tfp_realnvp.hints import Path
+from tfp_realnvp.literal_path import literal_path
 from tfp_realnvp.replicas import is_chief
 from tfp_realnvp.snapshot import put_back
 
@@ -69,7 +71,6 @@ class Checkpoints:
             metrics=[tf_variable(v) for v in model.metrics_variables],
             record=self._record,
         )
-        self._manager: tf.train.CheckpointManager | None = None
 
     @property
     def size(self) -> int:
@@ -93,10 +94,11 @@ class Checkpoints:
         self._record.progress = progress
         if not is_chief(self._model.distribute_strategy):
             return self._save_as_the_chief_does()
-        if self._manager is None:
-            self._manager = tf.train.CheckpointManager(self._checkpoint, str(self.folder), self.keep)
+        self.folder.mkdir(parents=True, exist_ok=True)
         try:
-            self._manager.save(checkpoint_number=self._next_number())
+            with literal_path(self.folder) as folder:
+                manager = tf.train.CheckpointManager(self._checkpoint, folder, self.keep)
+                manager.save(checkpoint_number=self._next_number())
         finally:
             self._remove_unfinished()
 
@@ -139,9 +141,10 @@ class Checkpoints:
         return None
 
     def _restore(self, name):
-        self._record.check(tf.train.load_checkpoint(name).get_tensor(RECORD))
-        with put_back(self._variables):
-            self._checkpoint.restore(name).assert_consumed()
+        with literal_path(self.folder) as folder, put_back(self._variables):
+            path = os.path.join(folder, os.path.basename(name))
+            self._record.check(tf.train.load_checkpoint(path).get_tensor(RECORD))
+            self._checkpoint.restore(path).assert_consumed()
 
     def _names(self):
         """Checkpoints that have been written whole, the last one last."""

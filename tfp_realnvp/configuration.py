@@ -11,6 +11,7 @@ import keras
 from tfp_realnvp.arguments import known_shape
 from tfp_realnvp.data import DATASETS, ImageData, load
 from tfp_realnvp.flow_model import FlowModel
+from tfp_realnvp.fused_adam import FusedAdam
 from tfp_realnvp.hints import Path
 from tfp_realnvp.images import image_distribution
 from tfp_realnvp.json_object import read_json_object
@@ -196,9 +197,7 @@ class Configuration(Preset):
         if weights:
             loaded(weights, model.load_weights)
         averaging = {"use_ema": True, "ema_momentum": self.ema_momentum} if self.ema_momentum else {}
-        adam = keras.optimizers.Adam(
-            self.learning_rate_schedule(), global_clipnorm=self.clip_norm, **averaging
-        )
+        adam = FusedAdam(self.learning_rate_schedule(), global_clipnorm=self.clip_norm, **averaging)
         model.compile(adam, skip_non_finite=True)
         return model
 

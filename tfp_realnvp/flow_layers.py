@@ -10,7 +10,7 @@ import tensorflow_probability as tfp
 from tfp_realnvp.bijectors import AffineCoupling
 from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.bijectors.call_arguments import takes_condition
-from tfp_realnvp.bijectors.tracked_variables import tf_variable
+from tfp_realnvp.bijectors.tracked_variables import frozen_as_in_keras, tf_variable
 
 
 def built_layers(distribution: tfp.distributions.Distribution) -> list[keras.layers.Layer]:
@@ -48,6 +48,16 @@ class OtherVariables(keras.layers.Layer):
         super().__init__(**kwargs)
         self.adopted = [keras.Variable(v, trainable=v.trainable, name=_plain_name(v)) for v in variables]
         self.built = True
+
+    @property
+    def trainable(self) -> bool:
+        return super().trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        keras.layers.Layer.trainable.fset(self, value)
+        for v in getattr(self, "adopted", []):
+            frozen_as_in_keras(v)
 
 
 def _plain_name(variable):

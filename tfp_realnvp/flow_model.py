@@ -8,17 +8,19 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfp_realnvp.arguments import check_bool, check_integer, check_number, check_training
+from tfp_realnvp.arguments import check_bool, check_integer, check_number
+from tfp_realnvp.as_traced import as_traced
 from tfp_realnvp.bijectors import bijector_kwargs
-from tfp_realnvp.bijectors.call_arguments import takes_condition
+from tfp_realnvp.bijectors.call_arguments import is_training, takes_condition
 from tfp_realnvp.bijectors.layer_variables import LayerVariables
 from tfp_realnvp.events import check_has_batch, condition_shapes, of_shape
 from tfp_realnvp.fingerprint import Fingerprint
 from tfp_realnvp.flow_layers import built_layers
+from tfp_realnvp.fused_adam import FusedAdam
 from tfp_realnvp.hints import Path, Seed, TensorLike
-from tfp_realnvp.images import add_noise, bits_per_dim, stateless_seed
+from tfp_realnvp.images import add_noise, bits_per_dim, in_range, num_levels_of, stateless_seed
 from tfp_realnvp.in_batches import in_batches
-from tfp_realnvp.keras_inputs import inputs, keeps_weights
+from tfp_realnvp.keras_inputs import inputs, of_events
 from tfp_realnvp.networks.coupling_network import WEIGHT_SCALES, CouplingNetwork
 from tfp_realnvp.pretrained import model_path
 from tfp_realnvp.recalibration import recalibrate
@@ -26,6 +28,8 @@ from tfp_realnvp.replicas import own_rows, reducible
 from tfp_realnvp.serialization import deserialize, serialize
 from tfp_realnvp.skip_non_finite import SkipNonFinite, skipping, stays_where_skipped
 from tfp_realnvp.snapshot import put_back
+from tfp_realnvp.uniform_noise import uniform_noise
+from tfp_realnvp.unmoved_statistics import warns_where_unmoved
 from tfp_realnvp.whole_file import whole_file
 
 register = keras.saving.register_keras_serializable("tfp_realnvp")
@@ -108,12 +112,15 @@ class FlowModel(keras.Model):
         check_number(l2, "l2", "of at least 0", lambda value: value >= 0)
         if seed is not None:
             check_integer(seed, "seed")
+            if not -(2**63) <= seed < 2**63:
+                raise ValueError(f"`seed` must be an integer of 64 bits; got {seed}.")
         super().__init__(**{"dtype": distribution.dtype.name, "autocast": False, "name": name, **kwargs})
         self.distribution = distribution
         self.l2, self.seed = l2, seed
         self.flow_layers = built_layers(distribution)
         self._coupling_networks = [x for x in self.flow_layers if isinstance(x, CouplingNetwork)]
         self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
+        self._num_levels = num_levels_of(distribution)
         self._noise = keras.random.SeedGenerator(seed)
         self._forward = self._compiled(distribution.bijector.forward)
         self._inverse = self._compiled(distribution.bijector.inverse)
@@ -146,7 +153,7 @@ class FlowModel(keras.Model):
         """As `keras.Model.compile`, with an optimizer and a loss by default.
 
         Args:
-          optimizer: Optimizer of Keras, or its name.
+          optimizer: Optimizer of Keras, or its name; `"adam"` is a `FusedAdam`.
           loss: Loss of Keras, given as `y_pred` the log-density of events in nats; by default
             the mean negative one.
           *args, **kwargs: As of `keras.Model.compile`.
@@ -163,6 +170,7 @@ class FlowModel(keras.Model):
         check_bool(auto_scale_loss, "auto_scale_loss")
         check_bool(skip_non_finite, "skip_non_finite")
         loss = keras.losses.get(loss or negative_log_density)
+        optimizer = FusedAdam() if optimizer == "adam" else optimizer
         super().compile(optimizer, loss, *args, auto_scale_loss=auto_scale_loss, **kwargs)
         scaled = keras.optimizers.LossScaleOptimizer
         computes_in_float16 = any(x.compute_dtype == "float16" for x in self._flatten_layers())
@@ -201,7 +209,7 @@ class FlowModel(keras.Model):
         model.compile()
         return model
 
-    fit = keeps_weights(
+    fit = of_events(
         keras.Model.fit,
         """As `keras.Model.fit`, of events as `x` and of conditions, if the flow takes them, as `y`.
 
@@ -219,7 +227,8 @@ class FlowModel(keras.Model):
           TypeError, ValueError: as `call`.
         """,
     )
-    evaluate = keeps_weights(
+    fit = warns_where_unmoved(fit)
+    evaluate = of_events(
         keras.Model.evaluate,
         """As `keras.Model.evaluate`, of events and conditions as `fit` takes them.
 
@@ -235,21 +244,22 @@ class FlowModel(keras.Model):
         """,
     )
 
-    def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
+    predict = of_events(
+        keras.Model.predict,
         """As `keras.Model.predict`: the log-density of each event.
 
         Args:
           x: Array of events of shape `[n, *event_shape]`, for a conditional flow a pair of it and
             an array of conditions; or a `tf.data.Dataset` of batches as for `fit`.
-          *args, **kwargs: As of `keras.Model.predict`: `batch_size`, `verbose`, `steps` and so on.
+          **kwargs: As of `keras.Model.predict`: `batch_size`, `verbose`, `steps` and so on.
 
         Returns:
           Array of shape `[n]` in nats, of the distribution's dtype.
 
         Raises:
           TypeError, ValueError: as `call`.
-        """
-        return super().predict(x, *args, **kwargs)
+        """,
+    )
 
     def get_compile_config(self) -> dict[str, Any] | None:
         config = super().get_compile_config()
@@ -274,12 +284,13 @@ class FlowModel(keras.Model):
 
         Raises:
           TypeError: if events are no numbers, or `training` is no Python `bool`.
-          ValueError: if events or conditions are of another shape, or conditions are missing, or
-            given to a flow that takes none.
+          ValueError: if integers are none of the levels of an `image_distribution` (in a graph an
+            `InvalidArgumentError` as it runs), events or conditions are of another shape, or
+            conditions are missing, or given to a flow that takes none.
         """
-        check_training(training)
         events, condition = inputs if isinstance(inputs, (tuple, list)) else (inputs, None)
-        kwargs = bijector_kwargs(self.distribution.bijector, conditional_input=condition)
+        training = is_training(training)
+        kwargs = bijector_kwargs(self.distribution.bijector, training, condition)
         check_has_batch(condition, self.distribution)
         return self.distribution.log_prob(self._continuous(events, training), bijector_kwargs=kwargs)
 
@@ -288,13 +299,12 @@ class FlowModel(keras.Model):
         dtype = self.distribution.dtype
         if not events.dtype.is_integer:
             return tf.cast(events, dtype)
+        if self._num_levels is not None:
+            events = in_range(events, "events", 0, self._num_levels - 1, ", the levels of pixels")
         if training:
-            seed = tf.cast(self._noise.next(), tf.int32)
-            return add_noise(
-                events, own_rows(tf.random.stateless_uniform, tf.shape(events), seed, dtype=dtype)
-            )
-        noise = tf.random.stateless_uniform(self.distribution.event_shape, (0, 0), dtype=dtype)
-        return add_noise(events, noise)
+            seed = self._noise.next()
+            return add_noise(events, own_rows(uniform_noise, tf.shape(events), seed, dtype))
+        return add_noise(events, uniform_noise(self.distribution.event_shape, (0, 0), dtype))
 
     def _compiled(self, method):
         """`method` of the bijector, as a compiled function of a value and a condition."""
@@ -302,7 +312,10 @@ class FlowModel(keras.Model):
         def apply(value, condition):
             return method(value, **bijector_kwargs(self.distribution.bijector, False, condition))
 
-        return tf.function(apply, reduce_retracing=True, autograph=False)  # Errors are as they are raised.
+        def compiled(value, condition):
+            return as_traced(apply, value, condition)
+
+        return tf.function(compiled, reduce_retracing=True, autograph=False)  # Errors are as they are raised.
 
     def sample(
         self,
@@ -439,14 +452,19 @@ class FlowModel(keras.Model):
     @property
     def losses(self) -> list[tf.Tensor]:
         """The L2 term, `l2` times the sum of squares of weight scales, and what layers add."""
-        losses = super().losses
+        # In the dtype in which Keras adds them to the loss of the data.
+        return [tf.cast(loss, keras.config.floatx()) for loss in super().losses]
+
+    def _get_own_losses(self):
+        """What Keras adds to `losses`, also to those of a model that this one is part of."""
+        losses = super()._get_own_losses()
         scales = [
             v for x in self._coupling_networks for v in x.trainable_variables if v.name in WEIGHT_SCALES
         ]
         if self.l2 and scales:
-            losses.append(self.l2 * tf.add_n([tf.reduce_sum(tf.square(v)) for v in scales]))
-        # In the dtype in which Keras adds them to the loss of the data.
-        return [tf.cast(loss, keras.config.floatx()) for loss in losses]
+            term = self.l2 * tf.add_n([tf.reduce_sum(tf.square(v)) for v in scales])
+            losses.append(tf.cast(term, keras.config.floatx()))
+        return losses
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         if self._distribute_strategy is not None and iterator is not None:
@@ -459,17 +477,23 @@ class FlowModel(keras.Model):
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """A step of `fit` on a batch, as Keras hands it on; returns metrics by name."""
+        return as_traced(self._train_step, data)
+
+    def _train_step(self, data):
         with stays_where_skipped(self):
             logs = super().train_step(inputs(data))
         return reducible(self.get_metrics_result() if isinstance(self.optimizer, SkipNonFinite) else logs)
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """A step of `evaluate` on a batch, as Keras hands it on; returns metrics by name."""
+        return as_traced(self._test_step, data)
+
+    def _test_step(self, data):
         return reducible(super().test_step(inputs(data)))
 
     def predict_step(self, data: Any) -> tf.Tensor:
         """A step of `predict` on a batch, as Keras hands it on; returns log-densities in nats."""
-        return super().predict_step(inputs(data))
+        return as_traced(super().predict_step, inputs(data))
 
     def compute_loss(
         self,

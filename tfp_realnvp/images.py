@@ -2,7 +2,7 @@
 
 import math
 import numbers
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -11,6 +11,7 @@ import tensorflow_probability as tfp
 from tfp_realnvp.arguments import check_bool, check_integer, float_dtype, known_shape
 from tfp_realnvp.bijectors import Chain
 from tfp_realnvp.hints import ArrayLike, DTypeLike, Seed, Shape, TensorLike
+from tfp_realnvp.uniform_noise import DIGITS, uniform_noise
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 
@@ -18,6 +19,9 @@ LogProb = TypeVar("LogProb", float, np.floating, np.ndarray, tf.Tensor)
 
 MARGIN = 0.05
 """The share of the logit's range that is left free at either end (section 4.1)."""
+
+PIXELS = "pixels"
+"""Name of the bijector from logits to pixel values."""
 
 
 def image_distribution(
@@ -77,7 +81,7 @@ def image_distribution(
     normal = tfd.Normal(tf.zeros([], dtype), tf.ones([], dtype))
     return tfd.TransformedDistribution(
         tfd.Sample(normal, shape),
-        Chain([tfb.Sigmoid(low, high, name="pixels"), flow], dtype, validate_args, name="pixels_of_flow"),
+        Chain([tfb.Sigmoid(low, high, name=PIXELS), flow], dtype, validate_args, name="pixels_of_flow"),
         validate_args=validate_args,
         name=name,
     )
@@ -132,6 +136,8 @@ def dequantize(images: TensorLike, seed: Seed | None = None, dtype: DTypeLike = 
     Raises:
       TypeError: if `images` are not of an integer dtype, `dtype` is no float one, or
         `seed` is something else.
+      ValueError: if `images` hold integers that `dtype` does not (above 2**24 in float32; in a
+        graph an `InvalidArgumentError` as it runs), or `seed` is out of range.
 
     >>> int(dequantize([[255]], seed=1)[0, 0])
     255
@@ -141,17 +147,35 @@ def dequantize(images: TensorLike, seed: Seed | None = None, dtype: DTypeLike = 
     """
     images = tf.convert_to_tensor(images)
     dtype = float_dtype(dtype) or tf.float32
-    noise = tf.random.stateless_uniform(tf.shape(images), stateless_seed(seed), dtype=dtype)
-    return add_noise(images, noise)
+    return add_noise(images, uniform_noise(tf.shape(images), stateless_seed(seed), dtype))
 
 
 def add_noise(images: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
     """`images + noise`, of the dtype of `noise`, for integer images and noise in `[0, 1)`."""
     if not images.dtype.is_integer:
         raise TypeError(f"`images` must be integers to be dequantised; got dtype {images.dtype.name}.")
+    most = 2 ** (DIGITS[noise.dtype.name][1] + 1)
+    images = in_range(images, "images", -most, most, f", which {noise.dtype.name} holds")
     images = tf.cast(images, noise.dtype)
     noisy = images + noise
     return tf.where(noisy < images + 1, noisy, images)  # Where the sum was rounded up.
+
+
+def in_range(integers: tf.Tensor, name: str, least: int, most: int, reason: str = "") -> tf.Tensor:
+    """`integers`; raises a ValueError unless they are in a range, in a graph an `InvalidArgumentError` as
+    it runs. Costs nothing where their dtype has no others."""
+    if least <= integers.dtype.min and integers.dtype.max <= most:
+        return integers
+    least, most = max(least, integers.dtype.min), min(most, integers.dtype.max)
+    is_in = tf.reduce_all((integers >= least) & (integers <= most))
+    message = f"`{name}` must be integers from {least} to {most}{reason}; got from"
+    given = tf.reduce_min(integers), tf.reduce_max(integers)
+    if not tf.executing_eagerly():
+        with tf.control_dependencies([tf.debugging.Assert(is_in, [message, given[0], "to", given[1]])]):
+            return tf.identity(integers)
+    if not is_in:
+        raise ValueError(f"{message} {given[0]} to {given[1]}.")
+    return integers
 
 
 def quantize(images: ArrayLike, num_levels: int = 256) -> np.ndarray:
@@ -187,10 +211,25 @@ def flow_of(
     return distribution.bijector.bijectors[-1]
 
 
+def num_levels_of(distribution: tfp.distributions.Distribution) -> int | None:
+    """The `num_levels` that an `image_distribution` was made with; of another distribution None."""
+    pixels = next(iter(getattr(distribution.bijector, "bijectors", [])), None)
+    if not isinstance(pixels, tfb.Sigmoid) or pixels.name != PIXELS:
+        return None
+    return round(float(pixels.high - pixels.low) * (1 - 2 * MARGIN))
+
+
 def stateless_seed(seed: Seed | None) -> tf.Tensor:
     """A seed of shape `[2]`: of a Python `int` always the same, of None always another."""
+    if seed is None or (tf.is_tensor(seed) and np.shape(seed) == (2,)):
+        return tfp.random.sanitize_seed(seed)
+    pair: Any = seed
     if isinstance(seed, numbers.Integral) and not isinstance(seed, bool):
-        seed = (0, int(seed))
-    elif seed is not None and np.shape(seed) != (2,):
+        value = int(seed)
+        # Beyond 32 bits, another pair for each.
+        pair = (0, value) if -(2**31) <= value < 2**31 else (value >> 31, value & (2**31 - 1))
+    if np.shape(pair) != (2,) or np.asarray(pair).dtype.kind not in "iuO":
         raise TypeError(f"`seed` must be an integer, a seed of shape [2] or None; got {seed!r}.")
-    return tfp.random.sanitize_seed(seed)
+    if not all(-(2**31) <= part < 2**31 for part in pair):
+        raise ValueError(f"`seed` must be an integer of less than 62 bits, or two of 32 bits; got {seed!r}.")
+    return tfp.random.sanitize_seed(np.array(pair, np.int32))

@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfp_realnvp.progress_bar import with_progress_bar
+
 
 def inputs(data: Any) -> tuple[Any, None, Any]:
     """Keras's `(x, condition)` with optional weights, as the one input of `call`."""
@@ -16,26 +18,31 @@ def inputs(data: Any) -> tuple[Any, None, Any]:
     return (x if without else (x, condition)), None, sample_weight
 
 
-def keeps_weights(method: Callable[..., Any], documentation: str) -> Callable[..., Any]:
-    """`fit` or `evaluate` of Keras, but with the sample weights of arrays that have no conditions.
+def of_events(method: Callable[..., Any], documentation: str) -> Callable[..., Any]:
+    """`fit`, `evaluate` or `predict` of Keras, for events and conditions, with a `ProgressBar`.
 
-    Keras drops the weights of arrays without targets: here these have some, if empty ones.
-    `documentation` is what `help` shows, which finds none of Keras's behind a wrapper.
+    Sample weights of arrays without conditions are kept. Keras drops those of arrays without
+    targets: here these have some, if empty ones. `documentation` is what `help` shows, which finds
+    none of Keras's behind a wrapper.
     """
     signature = inspect.signature(method)
 
     @functools.wraps(method)
-    def with_targets(*args, **kwargs):
+    def wrapped(*args, **kwargs):
         given = signature.bind(*args, **kwargs)
         arguments = given.arguments
+        verbose = arguments.get("verbose", "auto")
+        arguments["callbacks"] = with_progress_bar(arguments.get("callbacks"), verbose)
+        if "sample_weight" not in signature.parameters:
+            return method(*given.args, **given.kwargs)
         arguments["y"] = _targets(*(arguments.get(name) for name in ("x", "y", "sample_weight")))
         validation = arguments.get("validation_data")
         if isinstance(validation, (tuple, list)) and len(validation) == 3:
             arguments["validation_data"] = (validation[0], _targets(*validation), validation[2])
         return method(*given.args, **given.kwargs)
 
-    with_targets.__doc__ = documentation
-    return with_targets
+    wrapped.__doc__ = documentation
+    return wrapped
 
 
 def _targets(events, condition, sample_weight):

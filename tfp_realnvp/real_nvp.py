@@ -210,6 +210,10 @@ class RealNVP(Chain):
     def takes_condition(self) -> bool:
         return self._conditional_event_shape is not None
 
+    @classmethod
+    def _parameter_properties(cls, dtype):
+        return {}  # It makes its members itself, of a single flow.
+
     def _checked_arguments(self, training, conditional_input):
         arguments = super()._checked_arguments(training, conditional_input)
         shape = self._conditional_event_shape

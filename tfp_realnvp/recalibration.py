@@ -11,6 +11,7 @@ import tensorflow_probability as tfp
 
 from tfp_realnvp.bijectors import BatchNormalization
 from tfp_realnvp.bijectors.bijector import Bijector
+from tfp_realnvp.moving_statistics import has_single_elements
 from tfp_realnvp.snapshot import put_back
 
 
@@ -29,11 +30,12 @@ def recalibrate(
       distribution: `tfd.TransformedDistribution` whose batch norms these are: bijectors
         of ours, and layers of Keras and of tf-keras in the networks. Frozen ones stay.
       apply: Function of a batch that evaluates `distribution` in training mode.
-      batches: Iterable of pairs of a batch, as `apply` takes it, and its size.
+      batches: Iterable of pairs of a batch, as `apply` takes it, and its size. Those of a single
+        vector, of which there is no variance, are passed over.
 
     Raises:
-      ValueError: if there are no batch norms or no batches, or a statistic is not finite;
-        statistics are then as before.
+      ValueError: if there are no batch norms or no batches, all are of a single vector, or a
+        statistic is not finite; statistics are then as before.
     """
     norms = _batch_norms(distribution)
     if not norms:
@@ -50,9 +52,23 @@ def recalibrate(
     with put_back(distribution.variables, always=True), _momentum_zero([holder for _, holder in norms]):
         for v in variables:
             v.assign(tf.zeros_like(v))
-        pooled = _pooled([([*map(np.float64, statistics(b))], size) for b, size in batches if size])
+        sized = _with_variance(batches, distribution.event_shape)
+        pooled = _pooled([([*map(np.float64, statistics(b))], size) for b, size in sized])
     for variable, value in zip(variables, pooled, strict=True):
         variable.assign(tf.cast(value, variable.dtype))
+
+
+def _with_variance(batches, event_shape):
+    """Those of `batches` that have more than one element of each channel."""
+    least, sizes = 2 if has_single_elements(event_shape) else 1, [0]
+    for batch, size in batches:
+        sizes.append(size)
+        if size >= least:
+            yield batch, size
+    if max(sizes) == 1 < least:
+        raise ValueError(
+            "Batches must be of at least 2 events, as there is no variance of one; all are of 1."
+        )
 
 
 def _batch_norms(distribution):

@@ -50,6 +50,16 @@ def mean_of_all_replicas(x: tf.Tensor, axes: TensorLike) -> tf.Tensor:
     return replica.all_reduce("SUM", total) / replica.all_reduce("SUM", count)
 
 
+def sum_of_all_replicas(count: int | tf.Tensor) -> int | tf.Tensor:
+    """`count`, a Python `int` that is equal everywhere or a scalar `Tensor`, of all replicas."""
+    replica = tf.distribute.get_replica_context()
+    if replica is None or replica.num_replicas_in_sync == 1:
+        return count
+    if isinstance(count, int):
+        return replica.num_replicas_in_sync * count
+    return replica.all_reduce("SUM", count)
+
+
 def own_rows(draw: Callable[..., tf.Tensor], shape: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
     """This replica's rows of `draw(shape_of_all, ...)`, which gives the rows of all of them.
 

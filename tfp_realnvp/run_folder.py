@@ -89,6 +89,13 @@ class RunFolder:
                 f"models; {self.path} has {free / 2**20:,.0f} MiB."
             )
 
+    def check_has_begun(self) -> None:
+        """Raises a FileNotFoundError if this is no folder of a run, which could go on."""
+        if not self.config_path.exists():
+            raise FileNotFoundError(
+                f"`out` must be the folder of a run to `resume`; {self.path} is without config.json."
+            )
+
     def check_has_ended(self) -> None:
         """Raises a FileNotFoundError if there is no trained model yet."""
         if not (self.model_path.exists() or self.weights_path.exists()):

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from tfp_realnvp.bijectors.tracked_variables import tf_variable
+from tfp_realnvp.fused_adam import FusedAdam
 from tfp_realnvp.hints import Variable
 
 
@@ -52,14 +53,24 @@ class SkipNonFinite(keras.optimizers.LossScaleOptimizer):
         # Of a loss that is not finite no gradient is.
         return super().scale_loss(loss * tf.where(tf.math.is_finite(loss), 1.0, float("nan")))
 
+    def apply(
+        self, grads: Sequence[tf.Tensor | None], trainable_variables: Sequence[Variable] | None = None
+    ) -> None:
+        inner, variables = self.inner_optimizer, trainable_variables or self._trainable_variables
+        without_branch = self.built and self.initial_scale == 1 and isinstance(inner, FusedAdam)
+        if not (without_branch and inner.is_fused(grads, variables)):
+            return super().apply(grads, trainable_variables)
+        norm = tf.linalg.global_norm(grads)
+        finite = _on_all_replicas(tf.math.is_finite(norm))
+        inner.apply_where(finite, norm, grads, variables)
+        skipped = 1 - tf.cast(finite, self.skipped.dtype)
+        self.skipped.assign_add(skipped)
+        self.skipped_in_a_row.assign((self.skipped_in_a_row + 1) * skipped)
+
     def check_finite(self, grads: Sequence[tf.Tensor | None]) -> tf.Tensor:
         # A single operation for each gradient.
         norm = tf.linalg.global_norm([g for g in grads if g is not None])
-        finite = tf.cast(tf.math.is_finite(norm), tf.float32)
-        replicas = tf.distribute.get_replica_context()
-        if replicas and replicas.num_replicas_in_sync > 1:
-            finite = replicas.all_reduce("SUM", finite) / replicas.num_replicas_in_sync
-        return finite >= 1
+        return _on_all_replicas(tf.math.is_finite(norm))
 
     def _stateful_handle_finite_grads(self, grads, trainable_variables):
         self.skipped_in_a_row.assign(0)
@@ -75,6 +86,14 @@ class SkipNonFinite(keras.optimizers.LossScaleOptimizer):
             super()._stateful_handle_non_finite_grads()
 
 
+def _on_all_replicas(condition):
+    """Whether a boolean `Tensor` is true on each replica."""
+    replicas = tf.distribute.get_replica_context()
+    if replicas is None or replicas.num_replicas_in_sync == 1:
+        return condition
+    return replicas.all_reduce("SUM", tf.cast(condition, tf.float32)) >= replicas.num_replicas_in_sync
+
+
 @contextlib.contextmanager
 def stays_where_skipped(model: keras.Model) -> Iterator[None]:
     """Within, a step whose update is left out leaves moving statistics and metrics as they are, too."""
@@ -83,7 +102,7 @@ def stays_where_skipped(model: keras.Model) -> Iterator[None]:
         return
     state = [v for v in (*model.variables, *model.metrics_variables) if not v.trainable]
     state = [tf_variable(v) for v in state if keras.backend.is_float_dtype(v.dtype)]
-    before = [tf.identity(v) for v in state]
+    before = [tf.convert_to_tensor(v) for v in state]
     yield
     skipped = tf.convert_to_tensor(model.optimizer.skipped_in_a_row) > 0
     for v, old in zip(state, before, strict=True):

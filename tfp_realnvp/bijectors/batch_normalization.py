@@ -11,7 +11,9 @@ from tfp_realnvp.arguments import boolean_mask, check_bool, check_number, float_
 from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.bijectors.call_arguments import is_training
 from tfp_realnvp.hints import ArrayLike, DTypeLike, InputShape
-from tfp_realnvp.replicas import mean_of_all_replicas
+from tfp_realnvp.moving_statistics import moved as moved_statistic
+from tfp_realnvp.moving_statistics import num_elements
+from tfp_realnvp.replicas import mean_of_all_replicas, sum_of_all_replicas
 
 
 class BatchNormalization(Bijector):
@@ -31,6 +33,9 @@ class BatchNormalization(Bijector):
     bijection of each event alone. In training the log-determinant takes the batch's
     statistics for constants (it is not that of the map of the whole batch), while
     gradients flow through them.
+
+    A batch of fewer than 16 elements a channel moves the moving statistics less than others do. A
+    single element, of which there is no variance, does not, and is normalised by them.
 
     With a mask the statistics are those of `(1 - b) x`, zeros included, as in the
     authors' released code: a channel half kept, of mean `mu` and variance `s2` on
@@ -125,6 +130,7 @@ class BatchNormalization(Bijector):
             self.momentum, self._epsilon = momentum, epsilon
             self._use_running_average = use_running_average
             self._mean = mean_of_all_replicas if synchronized else tf.reduce_mean
+            self._synchronized = synchronized
             super().__init__(
                 layers=[layer],
                 forward_min_event_ndims=self._event_shape.rank,
@@ -180,13 +186,17 @@ class BatchNormalization(Bijector):
         axes = tf.range(tf.rank(y) - 1) if y.shape.rank is None else list(range(y.shape.rank - 1))
         mean = self._mean(changed, axes)
         variance = self._mean(tf.math.squared_difference(changed, mean), axes)
-        moments = []
+        moments, count = [], num_elements(y)
+        if self._synchronized:
+            count = sum_of_all_replicas(count)
+        is_known = isinstance(count, int) and count > 1
+        is_enough = tf.size(y) > 0 if is_known else tf.convert_to_tensor(count) > 1
         for variable, old, new in zip(
             self._moving_variables(), self._moving(), (mean, variance), strict=True
         ):
-            moved = self.momentum * tf.stop_gradient(old) + (1 - self.momentum) * new
-            if not y.shape.num_elements():  # Of an empty batch there are no moments.
-                new, moved = (tf.where(tf.size(y) == 0, old, value) for value in (new, moved))
+            moved = moved_statistic(tf.stop_gradient(old), new, self.momentum, count, new is variance)
+            if not (is_known and y.shape.num_elements()):  # Of a single element there is no variance.
+                new, moved = (tf.where(is_enough, value, old) for value in (new, moved))
             value = tf.stop_gradient(moved)
             if self._channels.size < self._event_shape[-1]:
                 value = tf.gather(value, self._channels)

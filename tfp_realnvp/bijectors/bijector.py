@@ -79,8 +79,16 @@ class Bijector(tfp.bijectors.Bijector):
     def _parameter_properties(cls, dtype):
         return {}
 
-    def _get_parameterization(self):
-        return id(self)  # Equal arguments do not make equal variables.
+    def __eq__(self, other):
+        """Whether both share all variables and were made with equal arguments."""
+        return self is other or (
+            super().__eq__(other)  # Equal arguments do not make equal variables.
+            and [*map(id, self.layers)] == [*map(id, other.layers)]
+            and [*map(id, self.variables)] == [*map(id, other.variables)]
+        )
+
+    def __hash__(self):
+        return hash((type(self), (self.parameters or {}).get("name")))
 
     def in_one_pass(
         self,
@@ -110,11 +118,11 @@ class Bijector(tfp.bijectors.Bijector):
         arguments = self._checked_arguments(training, condition)
         with tf.name_scope(self.name), tf.name_scope(direction):
             y, log_det = getattr(self, f"_{direction}_and_log_det")(x, *arguments)
-            more = event_ndims - getattr(self, f"{direction}_min_event_ndims")
-            return y, tf.reduce_sum(log_det, list(range(-more, 0))) if more else log_det
+            return y, _summed(log_det, x, event_ndims, getattr(self, f"{direction}_min_event_ndims"))
 
     def _checked_arguments(self, training, conditional_input):
-        """The call arguments, as one."""
+        """The call arguments, as one; what comes before every evaluation."""
+        self._layer_variables.freeze_as_in_keras()
         check_training(training)
         if conditional_input is not None and not self.takes_condition:
             raise ValueError(f"`conditional_input` was given, but nothing in `{self.name}` takes one.")
@@ -182,6 +190,19 @@ class _NoCache:
 
 
 Bijector._cache = _NoCache()
+
+
+def _summed(log_det, x, event_ndims, min_event_ndims):
+    """A log-determinant over events of `min_event_ndims` axes, over those of `event_ndims`.
+
+    It may have fewer axes than the batch, or sides of 1: then it is the same for all of an event.
+    """
+    more = event_ndims - min_event_ndims
+    if not more:
+        return log_det
+    shape = tf.shape(x)
+    first = tf.size(shape) - event_ndims
+    return tf.reduce_sum(tf.ones(shape[first : first + more], log_det.dtype) * log_det, list(range(-more, 0)))
 
 
 def _on_the_way_to_a_log_det():

@@ -114,5 +114,7 @@ _CALL_MODE = _CallMode(name="call_mode", autocast=False)
 
 def is_training(training: bool | None) -> bool:
     """`training` where it is given, else whether the surrounding Keras call trains."""
+    if training is None:
+        training = bool(_CALL_MODE(tf.zeros([])))
     check_training(training)
-    return bool(_CALL_MODE(tf.zeros([])) if training is None else training)
+    return training

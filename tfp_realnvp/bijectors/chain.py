@@ -9,7 +9,12 @@ import tensorflow_probability as tfp
 
 from tfp_realnvp.arguments import check_bool, float_dtype
 from tfp_realnvp.bijectors.bijector import Bijector
-from tfp_realnvp.bijectors.call_arguments import in_one_pass, is_training, takes_condition
+from tfp_realnvp.bijectors.call_arguments import (
+    in_one_pass,
+    is_training,
+    member_kwargs,
+    takes_condition,
+)
 from tfp_realnvp.bijectors.recompute import is_rebuilt_inside, recompute, segments
 from tfp_realnvp.bijectors.shared_functions import SharedFunctions
 from tfp_realnvp.hints import DTypeLike
@@ -128,6 +133,17 @@ class Chain(Bijector):
     def _is_permutation(self):
         return all(b._is_permutation for b in self._bijectors)
 
+    @classmethod
+    def _parameter_properties(cls, dtype):
+        return {"bijectors": tfp.util.BatchedComponentProperties(event_ndims=_members_event_ndims)}
+
+    def _is_increasing(self, training=None, conditional_input=None):
+        result = True
+        for b in self._bijectors:
+            kwargs = member_kwargs(b, training, conditional_input)
+            result = tf.equal(result, b._internal_is_increasing(**kwargs))
+        return result
+
     def _forward_and_log_det(self, x, training, conditional_input):
         return self._apply("forward", x, training, conditional_input)
 
@@ -181,3 +197,11 @@ class Chain(Bijector):
 
     def _inverse_event_shape_tensor(self, shape):
         return functools.reduce(lambda s, b: b.inverse_event_shape_tensor(s), self._bijectors, shape)
+
+
+def _members_event_ndims(chain, x_event_ndims):
+    """List of the numbers of axes of an event, as each member's `forward` gets it."""
+    ndims = [x_event_ndims]
+    for b in chain.bijectors[:0:-1]:
+        ndims.insert(0, b.forward_event_ndims(ndims[0]))
+    return ndims

@@ -84,6 +84,11 @@ class FactorOut(Bijector):
     def takes_condition(self) -> bool:
         return takes_condition(self._bijector)
 
+    @classmethod
+    def _parameter_properties(cls, dtype):
+        properties = tfp.util.BatchedComponentProperties(event_ndims=lambda self, event_ndims: event_ndims)
+        return {"bijector": properties}
+
     def _forward_and_log_det(self, x, training, conditional_input):
         return self._apply("forward", x, training, conditional_input)
 
@@ -102,8 +107,13 @@ class FactorOut(Bijector):
         return tf.split(x, 2, axis=-1)
 
     def _joined(self, result, given, finished):
-        if not result.shape.is_compatible_with(given.shape):
+        ndims = self.forward_min_event_ndims
+        if not result.shape[-ndims:].is_compatible_with(given.shape[-ndims:]):
             raise ValueError(
                 f"The bijector in `{self.name}` must keep shapes; it gave {result.shape} for {given.shape}."
             )
+        if (
+            result.shape != given.shape or given.shape.rank is None
+        ):  # A batch of bijectors makes one of events.
+            finished = tf.broadcast_to(finished, tf.shape(result))
         return tf.concat([result, finished], axis=-1)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import keras
 
-from tfp_realnvp.bijectors.tracked_variables import TrackedVariables, tf_variable
+from tfp_realnvp.bijectors.tracked_variables import TrackedVariables, frozen_as_in_keras
 
 
 class LayerVariables(TrackedVariables):
@@ -19,7 +19,11 @@ class LayerVariables(TrackedVariables):
         self._layers = layers
 
     def _variables(self):
-        return [tf_variable(v) for layer in self._layers for v in layer.variables]
+        return [frozen_as_in_keras(v) for layer in self._layers for v in layer.variables]
+
+    def freeze_as_in_keras(self) -> None:
+        """Lets TensorFlow train what Keras trains, from now on."""
+        self._variables()
 
 
 def is_keras_layer(conditioner: object) -> bool:

@@ -3,6 +3,7 @@
 import abc
 from collections.abc import Sequence
 
+import keras
 import tensorflow as tf
 
 from tfp_realnvp.hints import Variable
@@ -28,6 +29,15 @@ class TrackedVariables(Sequence, tf.__internal__.tracking.Trackable):
     def _trackable_children(self, *args, **kwargs):
         children = super()._trackable_children(*args, **kwargs)
         return {**children, **{f"variable_{i}": v for i, v in enumerate(self)}}
+
+
+def frozen_as_in_keras(variable: keras.Variable) -> tf.Variable:
+    """The `tf.Variable` in a `keras.Variable`, trainable if that is: TensorFlow does not follow Keras."""
+    inner = tf_variable(variable)
+    if inner.trainable != variable.trainable:
+        for v in getattr(inner, "values", (inner,)):  # Of each replica.
+            v._trainable = variable.trainable
+    return inner
 
 
 def tf_variable(variable: Variable) -> tf.Variable:

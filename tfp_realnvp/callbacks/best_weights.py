@@ -19,7 +19,7 @@ class BestWeights(keras.callbacks.ModelCheckpoint):
 
     def __init__(self, filepath: Path, so_far: float | None = None) -> None:
         super().__init__(
-            filepath,
+            str(filepath).replace("{", "{{").replace("}", "}}"),  # Keras formats it.
             monitor="val_bits_per_dim",
             mode="min",
             save_best_only=True,

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfp_realnvp.data.orientation import turned
 from tfp_realnvp.hints import Shape
 
 FORMATS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
@@ -13,7 +14,7 @@ def read(path: tf.Tensor) -> tf.Tensor:
 
     Grey images get three equal channels. Alpha is dropped: what is transparent has the colour
     that the file gives it, in a GIF black. Of 16 bits the upper 8 stay, of an animation the
-    first picture. Rotations that EXIF asks for are not done.
+    first picture. It is turned as EXIF says, as viewers do.
 
     Args:
       path: Scalar string `Tensor`.
@@ -40,7 +41,9 @@ def decoded(content: tf.Tensor) -> tf.Tensor:
       tf.errors.OpError: if there is no whole image in it.
     """
     image = tf.io.decode_image(content, channels=3, expand_animations=False)
-    return tf.cond(_is_bmp_with_palette(content), lambda: _colours(content, image), lambda: image)
+    image = tf.cond(_is_bmp_with_palette(content), lambda: _colours(content, image), lambda: image)
+    image = tf.cond(_is_bmp_with_fields(content), lambda: _of_fields(content), lambda: image)
+    return turned(image, content)
 
 
 def resized(image: tf.Tensor, size: Shape) -> tf.Tensor:
@@ -66,8 +69,27 @@ def resized(image: tf.Tensor, size: Shape) -> tf.Tensor:
 
 
 def _is_bmp_with_palette(content):
-    eight_bits = tf.strings.substr(content, 28, 2) == b"\x08\x00"
-    return (tf.strings.substr(content, 0, 2) == b"BM") & eight_bits
+    return _is_bmp(content) & (tf.strings.substr(content, 28, 2) == b"\x08\x00")
+
+
+def _is_bmp_with_fields(content):
+    """Whether it is a BMP file that says itself which byte of four is which colour."""
+    four_bytes = tf.strings.substr(content, 28, 2) == b"\x20\x00"
+    kind = tf.strings.substr(content, 30, 4)
+    return _is_bmp(content) & four_bytes & ((kind == b"\x03\0\0\0") | (kind == b"\x06\0\0\0"))
+
+
+def _is_bmp(content):
+    return tf.strings.substr(content, 0, 2) == b"BM"
+
+
+def _of_fields(content):
+    """Its image: TensorFlow takes the bytes for blue, green, red and alpha."""
+    image = tf.io.decode_image(content, channels=4, expand_animations=False)
+    masks = tf.io.decode_raw(tf.strings.substr(content, 54, 12), tf.uint8)  # Red, green and blue.
+    whole = tf.reshape(masks, (3, 4)) == 255
+    tf.debugging.Assert(tf.reduce_all(tf.reduce_any(whole, 1)), ["Colours of a BMP file are no whole bytes."])
+    return tf.gather(image, tf.gather([2, 1, 0, 3], tf.argmax(whole, 1)), axis=-1)
 
 
 def _colours(content, image):

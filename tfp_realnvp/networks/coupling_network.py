@@ -10,6 +10,7 @@ from tfp_realnvp.hints import InputShape, TensorLike
 from tfp_realnvp.masks import checkerboard_mask
 from tfp_realnvp.networks.inner_batch_norm import InnerBatchNorm
 from tfp_realnvp.networks.residual_network import ResidualNetwork
+from tfp_realnvp.networks.shared_trace import call_shared
 
 register = keras.saving.register_keras_serializable("tfp_realnvp")
 
@@ -92,12 +93,15 @@ class CouplingNetwork(keras.layers.Layer):
         if not self.use_batch_norm:
             self.offset = self.add_weight(shape=(), initializer="zeros", name="scale_shift", autocast=False)
 
-    def call(self, x: tf.Tensor, conditional_input: TensorLike | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+    def call(
+        self, x: tf.Tensor, conditional_input: TensorLike | None = None, training: bool | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         a = self.kept(x)
         if self.bn_in:
             a = self.after_norm(self.bn_in(a))
         features = [ops.relu(ops.concatenate([a, -a], axis=-1)), *self.planes(x, conditional_input)]
-        output = self.resnet(ops.concatenate(features, axis=-1) if features[1:] else features[0])
+        x = ops.concatenate(features, axis=-1) if features[1:] else features[0]
+        output = call_shared(self.resnet, x, training)
         t, s = ops.split(ops.cast(output, self.variable_dtype), 2, axis=-1)
         log_scale = self.gain * ops.tanh(s)
         if not self.use_batch_norm:

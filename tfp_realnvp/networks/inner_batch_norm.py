@@ -5,6 +5,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfp_realnvp.moving_statistics import moved, num_elements
+
+LEAST_EPSILON = 1.001e-5
+"""The fused operation takes this in place of a smaller one."""
+
 
 @keras.saving.register_keras_serializable("tfp_realnvp")
 class InnerBatchNorm(keras.layers.BatchNormalization):
@@ -14,8 +19,9 @@ class InnerBatchNorm(keras.layers.BatchNormalization):
     (x - mean) / sqrt(variance + 1e-4) + beta
     ```
 
-    It computes what `keras.layers.BatchNormalization` does, by TensorFlow's one fused
-    operation where there is one (not for float64, nor `synchronized`).
+    It computes what `keras.layers.BatchNormalization` does, of the same arguments, by TensorFlow's one
+    fused operation where there is one (not for float64, nor `synchronized`, a `mask`, another
+    `axis` than the last of four, or an `epsilon` below 1.001e-5).
 
     #### References
     Dinh et al. (2017), section 3.7; the authors' released code.
@@ -28,21 +34,24 @@ class InnerBatchNorm(keras.layers.BatchNormalization):
         # Moving statistics are the mean of the replicas' own, which Keras would keep apart.
         return super().add_weight(*args, **{"aggregation": "mean", **kwargs})
 
-    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        if self.compute_dtype == "float64" or self.synchronized:
-            return super().call(x, training=training)
+    def call(self, x: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None) -> tf.Tensor:
+        is_fused = self.axis in (-1, 3) and len(x.shape) == 4 and self.epsilon >= LEAST_EPSILON
+        if self.compute_dtype == "float64" or self.synchronized or mask is not None or not is_fused:
+            return super().call(x, training=training, mask=mask)
         is_training = bool(training) and self.trainable
-        beta = tf.cast(self.beta, self.variable_dtype)
+        beta = tf.cast(self.beta, self.variable_dtype) if self.center else tf.zeros_like(self.moving_mean)
+        gamma = tf.cast(self.gamma, self.variable_dtype) if self.scale else tf.ones_like(beta)
         moving = (
             [] if is_training else [tf.convert_to_tensor(m) for m in (self.moving_mean, self.moving_variance)]
         )
         mean, variance = moving or (None, None)
         y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            x, tf.ones_like(beta), beta, mean, variance, epsilon=self.epsilon, is_training=is_training
+            x, gamma, beta, mean, variance, epsilon=self.epsilon, is_training=is_training
         )
         if is_training:
             count = tf.cast(tf.size(x), variance.dtype) / x.shape[-1]
             variance *= (count - 1) / count  # The operation gives the unbiased variance.
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                moving.assign(moving * self.momentum + batch * (1 - self.momentum))
+                old = tf.convert_to_tensor(moving)
+                moving.assign(moved(old, batch, self.momentum, num_elements(x), batch is variance))
         return y

@@ -56,7 +56,7 @@ class WeightNormConv2D(keras.layers.Layer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         y = ops.conv(x, ops.cast(self.normalised_kernel(), x.dtype), padding="same")
-        return y + self.bias if self.use_bias else y
+        return y + ops.cast(self.bias, y.dtype) if self.use_bias else y
 
     def normalised_kernel(self) -> tf.Tensor:
         """The kernel the convolution uses, in the variables' dtype."""

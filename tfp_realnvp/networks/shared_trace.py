@@ -1,0 +1,92 @@
+"""One traced function for all layers of a network that are built alike."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+_ATTRIBUTE = "_tfp_realnvp_shared_traces"
+
+
+def call_shared(layer: keras.layers.Layer, x: tf.Tensor, training: bool | None) -> tf.Tensor:
+    """`layer(x, training=training)`, which a graph traces once for all layers built alike.
+
+    Tracing, and TensorFlow's preparations before a first run, take longer than many steps. Couplings
+    of one scale have networks that differ in the values of their weights alone: here these are
+    arguments of one function, which the graph calls for each of them. Moving statistics are its
+    results, and move outside of it.
+
+    Args:
+      layer: Built Keras layer. What it computes must follow from the types, configurations,
+        dtype policies and `trainable` of itself and of the layers in it.
+      x: `Tensor`.
+      training: Python `bool` or None.
+
+    Returns:
+      `Tensor`.
+    """
+    graph = _outermost_graph()
+    if graph is None or tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        return layer(x, training=training)
+    functions = getattr(graph, _ATTRIBUTE, None)
+    if functions is None:
+        functions = {}
+        setattr(graph, _ATTRIBUTE, functions)  # As long as the graph lives.
+    key = _kind(layer), tuple(x.shape), x.dtype, bool(training)
+    if key not in functions:
+        functions[key] = _Trace(layer, x, training)
+    return functions[key](layer, x)
+
+
+class _Trace:
+    """The function of a layer's variables that it computes, for all layers built alike."""
+
+    def __init__(self, layer, x, training):
+
+        def run(x, values):
+            variables = layer.variables
+            with keras.StatelessScope(list(zip(variables, values, strict=True))) as scope:
+                y = layer(x, training=training)
+                after = [scope.get_current_value(v) for v in variables]
+            self._moved = [
+                i for i, (old, new) in enumerate(zip(values, after, strict=True)) if new is not old
+            ]
+            return y, [after[i] for i in self._moved]
+
+        specs = [tf.TensorSpec(v.shape, v.dtype) for v in map(_value, layer.variables)]
+        run = tf.function(run, autograph=False, experimental_attributes={"_noinline": True})
+        self._function = run.get_concrete_function(tf.TensorSpec(x.shape, x.dtype), specs)
+
+    def __call__(self, layer, x):
+        variables = layer.variables
+        y, moved = self._function(x, [_value(v) for v in variables])
+        for i, new in zip(self._moved, moved, strict=True):
+            variables[i].assign(new)
+        return y
+
+
+def _value(variable):
+    return tf.convert_to_tensor(variable.value)
+
+
+def _outermost_graph():
+    """The graph of the outermost `tf.function` that is being traced, or None."""
+    graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+    if not isinstance(graph, tf.__internal__.FuncGraph):
+        return None
+    while isinstance(graph.outer_graph, tf.__internal__.FuncGraph):
+        graph = graph.outer_graph
+    return graph
+
+
+def _kind(layer) -> Hashable:
+    """What a layer computes, but for the values of its variables."""
+    return tuple(
+        (type(x), _hashable(x.get_config(), x.name), x.compute_dtype, x.variable_dtype, x.trainable)
+        for x in layer._flatten_layers()
+    )
+
+
+def _hashable(config: dict[str, Any], name: str) -> str:
+    return repr({k: v for k, v in config.items() if k not in ("name", "dtype")})
