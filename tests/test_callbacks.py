@@ -1,6 +1,8 @@
 """Each of Keras's callbacks has its effect on a model."""
 
 import csv
+import time
+import types
 
 import keras
 import numpy as np
@@ -20,7 +22,7 @@ from tiny_models import (
 )
 
 import tfp_realnvp as rnvp
-from tfp_realnvp.callbacks import AveragedWeights, BestWeights, EpochCSV, SampleGrid
+from tfp_realnvp.callbacks import AveragedWeights, BestWeights, EpochCSV, SampleGrid, StopAfter
 from tfp_realnvp.image_grid import image_grid
 
 SIZE, BATCH = 20, 8
@@ -344,6 +346,18 @@ def test_best_weights_are_those_that_validation_saw(averages, tmp_path):
     written = path.read_bytes()
     fit(shared(), BestWeights(path, so_far=min(bits) - 1), epochs=2)
     assert path.read_bytes() == written
+
+
+def test_stop_after_counts_minutes(monkeypatch):
+    clock, stop = [7.0], StopAfter(2)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    model = types.SimpleNamespace(stop_training=False, distribute_strategy=tf.distribute.get_strategy())
+    stop.set_model(model)
+    stop.on_train_begin()
+    for seconds, stops in ((119, False), (120, True)):
+        clock[0] = 7.0 + seconds
+        stop.on_train_batch_end(0)
+        assert model.stop_training == stops
 
 
 def test_epoch_csv_keeps_the_epochs_before(tmp_path):

@@ -13,6 +13,8 @@ def test_it_reads_digits():
     digits = data.load("digits")
     classifier = trained_classifier(digits, steps=300)
     x, conditions = data.first_images(digits, 360)
+    ends = classifier.layers[1](np.array([0.0, 16.0], np.float32))
+    np.testing.assert_allclose(ends, [-1, 1], rtol=1e-6)
     read = read_conditions(classifier, x + 0.9, 17)
     np.testing.assert_array_equal(read.sum(axis=-1), 1)
     assert accuracy(read, conditions, one_hot=True) > 0.95

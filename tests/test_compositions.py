@@ -1,197 +1,166 @@
-"""Chains, and what else is made of bijectors, give what `tfb.Chain` gives."""
+"""Bijectors of ours in chains, inverted, in joint maps: values, copies, pickles and checkpoints."""
 
 import copy
-import itertools
+import pickle
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
+from bijector_checks import assert_bijective_and_finite, condition, made
+from constructors import CONSTRUCTORS, representative
 
 import tfp_realnvp as rnvp
-from tfp_realnvp.bijectors.bijector import Bijector
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 
-CONSTANT = {
-    "scalar scale": lambda: tfb.Scale(2.0),
-    "scale of one side": lambda: tfb.Scale([2.0]),
-    "scale of more axes": lambda: tfb.Scale([[[2.0]]]),
-    "scale of a channel": lambda: tfb.Scale([2.0, 0.5]),
-    "permutation": lambda: tfb.Permute([1, 0]),
-    "matrix": lambda: tfb.ScaleMatvecTriL([[2.0, 0.0], [1.0, 3.0]]),
-    "not constant": lambda: tfb.Invert(tfb.Softplus()),
+half = tfb.Shift(tf.constant(0.5, tf.float64), name="half")
+
+
+def close(actual, expected, tolerance=1e-9):
+    assert actual.shape == expected.shape
+    np.testing.assert_allclose(actual, expected, atol=tolerance, rtol=tolerance)
+
+
+def ids(variables):
+    return [id(v) for v in variables]
+
+
+def assert_is(composed, entry, z, x, fldj):
+    """Both ways of a composition, with the entry's condition, are these values and log-determinants."""
+    batch_shape, ndims = z.shape[: z.shape.rank - len(entry.event_shape)], len(entry.event_shape)
+    routed = rnvp.bijector_kwargs(composed, conditional_input=condition(entry, batch_shape))
+    z, x = tf.identity(z), tf.identity(x)
+    close(composed.forward(z, **routed), x)
+    close(composed.forward_log_det_jacobian(z, ndims, **routed), fldj)
+    close(composed.inverse(x, **routed), z)
+    close(composed.inverse_log_det_jacobian(x, ndims, **routed), -fldj)
+    assert composed.forward_event_shape(entry.event_shape) == x.shape[len(batch_shape) :]
+    variables = made(entry).trainable_variables
+    assert ids(composed.trainable_variables) == ids(variables)
+
+
+NOTHING_CHANGED = {
+    "invert_of_invert": lambda b: tfb.Invert(tfb.Invert(b)),
+    "nested_chain": lambda b: tfb.Chain([tfb.Identity(), tfb.Chain([tfb.Identity(), tfb.Chain([b])])]),
+    "our_chain_in_stock_in_ours": lambda b: rnvp.Chain([tfb.Chain([rnvp.Chain([b])])]),
+    "invert_of_chain_of_invert": lambda b: tfb.Invert(tfb.Chain([tfb.Invert(b)])),
 }
 
 
-def nested(chain, member, depth):
-    for _ in range(depth):
-        member = chain([member])
-    return member
+@representative
+def test_values_and_log_determinants_of_compositions(entry):
+    bijector, ndims = made(entry), len(entry.event_shape)
+    kwargs, z = entry.kwargs((2, 3)), entry.data((2, 3))
+    x = bijector.forward(z, **kwargs)
+    fldj = bijector.forward_log_det_jacobian(tf.identity(z), ndims, **kwargs)
+    for compose in NOTHING_CHANGED.values():
+        assert_is(compose(bijector), entry, z, x, fldj)
+
+    double = tfb.Scale(tf.constant(2.0, tf.float64), name="double")
+    log_two = np.prod(entry.event_shape) * np.log(2)
+    for chain in (tfb.Chain, rnvp.Chain):
+        assert_is(chain([double, bijector, half]), entry, z - 0.5, 2 * x, fldj + log_two)
+    for composed, start, end in (
+        (bijector(half), z - 0.5, x),
+        (bijector(tfb.Chain([half])), z - 0.5, x),
+        (half(bijector), z, x + 0.5),
+    ):
+        assert type(composed) is type(tfb.Chain([bijector]))
+        assert_is(composed, entry, start, end, fldj)
+    close(bijector(tf.identity(z), **kwargs), x, 0)
+
+    inverted = tfb.Invert(bijector)
+    assert_bijective_and_finite(inverted, x, z, ndims, atol=1e-9, rtol=1e-9, **kwargs)
+    close(inverted.inverse(tf.identity(z), **kwargs), x)
+    close(inverted.inverse_log_det_jacobian(tf.identity(z), ndims, **kwargs), fldj)
+    assert inverted.forward_event_shape(x.shape[2:]) == entry.event_shape
 
 
-@pytest.mark.parametrize("member", CONSTANT.values(), ids=CONSTANT)
-def test_log_determinants_of_nested_chains_are_those_of_tfp(member):
-    for shape, event_ndims in (((2,), 1), ((5, 3, 4, 2), 1), ((5, 3, 4, 2), 3)):
-        x = tf.random.stateless_uniform(shape, (0, 1), minval=0.1)
-        ours, tfps = (
-            chain([nested(chain, member(), depth=2), tfb.Exp()]) for chain in (rnvp.Chain, tfb.Chain)
-        )
-        for direction in ("forward", "inverse"):
-            value, expected = (
-                getattr(b, f"{direction}_log_det_jacobian")(tf.identity(x), event_ndims) for b in (ours, tfps)
-            )
-            np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-6)
-            assert value.shape == expected.shape
+@representative
+def test_in_a_joint_map(entry):
+    bijector, ndims = made(entry), len(entry.event_shape)
+    both = tfb.JointMap({"flow": bijector, "positive": tfb.Exp()})
+    z = {"flow": entry.data((3,)), "positive": tf.constant([0.1, -0.2, 0.3], tf.float64)}
+    kwargs = entry.kwargs((3,))
+    routed = rnvp.bijector_kwargs(both, conditional_input=condition(entry, (3,)))
+    x = both.forward(z, **routed)
+    close(x["flow"], bijector.forward(tf.identity(z["flow"]), **kwargs))
+    close(x["positive"], tf.exp(z["positive"]))
+    x = {k: tf.identity(v) for k, v in x.items()}
+    close(both.inverse(x, **routed)["flow"], z["flow"])
+    fldj = bijector.forward_log_det_jacobian(tf.identity(z["flow"]), ndims, **kwargs) + z["positive"]
+    event_ndims = {"flow": ndims, "positive": 0}
+    z = {k: tf.identity(v) for k, v in z.items()}
+    close(both.forward_log_det_jacobian(z, event_ndims, **routed), fldj)
+    close(both.inverse_log_det_jacobian(x, event_ndims, **routed), -fldj)
 
 
-@pytest.mark.parametrize("member", CONSTANT.values(), ids=CONSTANT)
-def test_log_determinants_beside_members_of_more_axes(member):
-    norm = rnvp.BatchNormalization((4, 4, 2))
-    x = tf.random.stateless_uniform([3, 4, 4, 2], (0, 1), minval=0.1)
-    expected = tfb.Chain([member(), norm]).inverse_log_det_jacobian(tf.identity(x), 3)
-    for recompute in (False, True):
-        ours = rnvp.Chain([nested(rnvp.Chain, member(), depth=2), norm], recompute=recompute)
-        np.testing.assert_allclose(ours.inverse_log_det_jacobian(x), expected, rtol=1e-5)
-    dynamic = tf.function(ours.inverse_log_det_jacobian, input_signature=[tf.TensorSpec(None)])
-    np.testing.assert_allclose(dynamic(x), expected, rtol=1e-5)
+def test_validate_args_reaches_all_members():
+    flow = rnvp.RealNVP((4, 4, 1), num_residual_blocks=0, base_filters=1, num_scales=2, validate_args=True)
+    ours = [b for b in (flow, *flow.submodules) if type(b).__module__.startswith("tfp_realnvp")]
+    without = {b.name for b in ours if isinstance(b, tfb.Bijector) and not b.validate_args}
+    assert not without
 
 
-@pytest.mark.parametrize("member", CONSTANT.values(), ids=CONSTANT)
-def test_log_determinants_of_what_is_factored_out(member):
-    x = tf.random.stateless_uniform([3, 4, 4, 4], (0, 1), minval=0.1)
-    for depth, event_ndims in itertools.product((0, 1, 2), (1, 3)):
-        ours = rnvp.FactorOut(nested(rnvp.Chain, member(), depth), event_ndims)
-        half = member().forward_log_det_jacobian(x[..., :2], event_ndims)
-        np.testing.assert_allclose(ours.forward_log_det_jacobian(x), half, rtol=1e-5, atol=1e-6)
-        # Events of more axes than it needs.
-        sums = half if event_ndims == 3 else tf.reduce_sum(tf.broadcast_to(half, [3, 4, 4]), [1, 2])
-        np.testing.assert_allclose(ours.forward_log_det_jacobian(x, 3), sums, rtol=1e-5, atol=1e-5)
+COPIED = {  # Each with the direction that is the entry's `forward`.
+    "stock_chain": (lambda b: tfb.Chain([half, b]), "forward"),
+    "our_chain": (lambda b: rnvp.Chain([tfb.Invert(tfb.Chain([tfb.Invert(b)]))]), "forward"),
+    "inverted": (tfb.Invert, "inverse"),
+}
 
 
-def test_a_density_over_a_nested_constant_scale_integrates_to_one():
-    flow = rnvp.Chain([rnvp.Chain([tfb.Scale([2.0])]), rnvp.BatchNormalization((2,))])
-    grid = tf.linspace(-15.0, 15.0, 301)
-    points = tf.stack(tf.meshgrid(grid, grid), -1)
-    distribution = tfd.TransformedDistribution(tfd.Sample(tfd.Normal(0.0, 1.0), 2), flow)
-    assert abs(float(tf.reduce_sum(distribution.prob(points))) * 0.01 - 1) < 1e-3
+@representative
+@pytest.mark.parametrize("compose, direction", COPIED.values(), ids=COPIED.keys())
+def test_copies_and_pickles_of_compositions(entry, compose, direction):
+    bijector = compose(made(entry))
+    kwargs = rnvp.bijector_kwargs(bijector, conditional_input=condition(entry, (3,)))
+
+    def values(b):
+        log_det = getattr(b, f"{direction}_log_det_jacobian")
+        ndims = len(entry.event_shape)
+        return getattr(b, direction)(entry.data((3,)), **kwargs), log_det(entry.data((3,)), ndims, **kwargs)
+
+    expected = values(bijector)
+    for other in (copy.deepcopy(bijector), pickle.loads(pickle.dumps(bijector))):
+        assert type(other) is type(bijector)
+        assert len(other.variables) == len(bijector.variables)
+        assert len(other.trainable_variables) == len(bijector.trainable_variables)
+        assert not {*ids(other.variables)} & {*ids(bijector.variables)}
+        for a, b in zip(values(other), expected, strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
-def test_an_image_distribution_over_a_constant_flow():
-    flow = rnvp.Chain([rnvp.Chain([tfb.Scale(2.0)]), rnvp.BatchNormalization((2, 2, 1))])
-    stock = tfb.Chain([tfb.Scale(2.0), rnvp.BatchNormalization((2, 2, 1))])
-    x = tf.random.stateless_uniform([3, 2, 2, 1], (0, 1), maxval=256)
-    log_probs = [rnvp.image_distribution(f, event_shape=(2, 2, 1)).log_prob(x) for f in (flow, stock)]
-    np.testing.assert_allclose(*log_probs, rtol=1e-6)
+def test_a_copy_trains_apart_from_its_original():
+    entry = CONSTRUCTORS["real_nvp_vector"]
+    original = entry.bijector()
+    for other in (copy.deepcopy(tfb.Chain([original])), pickle.loads(pickle.dumps(original))):
+        before = original.forward(entry.data((3,)))
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(other.forward(entry.data((3,))) ** 2)
+        for v, g in zip(
+            other.trainable_variables, tape.gradient(loss, other.trainable_variables), strict=True
+        ):
+            v.assign_sub(0.1 * g)
+        np.testing.assert_array_equal(original.forward(entry.data((3,))), before)
+        assert np.abs(other.forward(entry.data((3,))) - before).max() > 1e-3
 
 
-# Batch shapes.
-
-LOC = [[0.0, 0.0], [5.0, 5.0], [9.0, 9.0]]
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda member: rnvp.Chain([member]),
-        lambda member: rnvp.Chain([rnvp.Chain([member]), tfb.Scale(2.0)]),
-        lambda member: tfb.Invert(rnvp.Chain([member])),
-        lambda member: tfb.Chain([tfb.Invert(rnvp.Chain([tfb.Invert(member)]))]),
-        lambda member: rnvp.Chain([rnvp.RealNVP((2,), num_couplings=2, hidden_units=(2,)), member]),
-        lambda member: rnvp.Chain([tfb.Reshape([2], [2, 1]), tfb.Reshape([2, 1], [2]), member]),
-    ],
-)
-def test_batch_shape_is_that_of_the_members(make):
-    base = tfd.Sample(tfd.Normal(0.0, 1.0), 2)
-    distribution = tfd.TransformedDistribution(base, make(tfb.Shift(LOC)))
-    assert distribution.batch_shape == (3,)
-    assert distribution.batch_shape_tensor() == [3]
-    x = distribution.sample(3, seed=1)
-    assert x.shape == (3, 3, 2)
-    noise = distribution.bijector.inverse(x)
-    assert np.ptp(noise, axis=1).all()  # Each member of the batch has noise of its own.
-    alone = [distribution[i].log_prob(x[:, i]) for i in range(3)]
-    np.testing.assert_allclose(distribution.log_prob(x), np.stack(alone, -1), rtol=1e-5)
+def with_variables_around(entry, bijector):
+    loc, shift = tf.Variable(0.5, dtype=tf.float64), tf.Variable(-0.5, dtype=tf.float64)
+    chain = tfb.Chain([tfb.Shift(shift), rnvp.Chain([tfb.Invert(tfb.Invert(bijector))])])
+    return tfd.TransformedDistribution(tfd.Sample(tfd.Normal(loc, 1.0), entry.event_shape), chain)
 
 
-def test_batch_shape_of_what_is_factored_out():
-    base = tfd.Sample(tfd.Normal(0.0, 1.0), 4)
-    distribution = tfd.TransformedDistribution(base, rnvp.FactorOut(rnvp.Chain([tfb.Shift(LOC)])))
-    assert distribution.batch_shape == (3,)
-    assert distribution.sample(2).shape == (2, 3, 4)
-    np.testing.assert_allclose(distribution.log_prob([9.0, 9.0, 0.0, 0.0])[2], base.log_prob(tf.zeros([4])))
-
-
-def test_members_without_parameter_properties_have_no_batch_shape():
-    member = tfb.Inline(tf.exp, tf.math.log, lambda y: -tf.math.log(y), forward_min_event_ndims=0)
-    base = tfd.Sample(tfd.Normal(0.0, 1.0), 2)
-    assert tfd.TransformedDistribution(base, rnvp.Chain([member])).batch_shape == ()
-
-
-# Distribution functions of scalars.
-
-
-@pytest.mark.parametrize(
-    "members",
-    [
-        [tfb.Exp(), tfb.Scale(-2.0)],
-        [tfb.Sigmoid(), tfb.Invert(rnvp.Chain([tfb.Scale(-3.0), tfb.Shift(1.0)]))],
-        [tfb.Scale([1.0, -1.0]), rnvp.Chain([tfb.Softplus()])],
-    ],
-)
-def test_distribution_functions_are_those_of_tfp(members):
-    ours, tfps = (
-        tfd.TransformedDistribution(tfd.Normal(0.0, 1.0), chain(members)) for chain in (rnvp.Chain, tfb.Chain)
-    )
-    for method in ("cdf", "log_cdf", "quantile", "survival_function", "log_survival_function"):
-        np.testing.assert_array_equal(getattr(ours, method)(0.3), getattr(tfps, method)(0.3))
-    np.testing.assert_allclose(ours.cdf(ours.quantile(0.3)), 0.3, rtol=1e-5)
-
-
-# Equality.
-
-
-def test_flows_are_equal_that_share_all_variables_and_configuration():
-    flow = rnvp.RealNVP((2,), num_couplings=2, hidden_units=(2,))
-    other = rnvp.RealNVP((2,), num_couplings=2, hidden_units=(2,))
-    equal = [
-        (flow, flow.copy()),
-        (tfb.Chain([flow]), tfb.Chain([flow.copy()])),
-        (tfb.Invert(flow), tfb.Invert(flow.copy())),
-        (rnvp.Chain(flow.bijectors), rnvp.Chain(flow.copy().bijectors)),
-        (rnvp.FactorOut(flow), rnvp.FactorOut(flow.copy())),
-        (rnvp.Squeeze(), rnvp.Squeeze()),
-        (rnvp.Chain([tfb.Scale(2.0)]), rnvp.Chain([tfb.Scale(2.0)])),
-    ]
-    unequal = [
-        (flow, other),
-        (flow, copy.deepcopy(flow)),
-        (flow, flow.copy(validate_args=True)),
-        (rnvp.Chain([flow, tfb.Exp()]), rnvp.Chain([flow.copy(), tfb.Sigmoid()])),
-        (rnvp.FactorOut(flow), rnvp.FactorOut(other)),
-        (rnvp.BatchNormalization((2,)), rnvp.BatchNormalization((2,))),
-        (rnvp.Chain([tfb.Scale(tf.Variable(2.0))]), rnvp.Chain([tfb.Scale(tf.Variable(2.0))])),
-        (rnvp.Squeeze(), rnvp.Squeeze("ordered")),
-        (flow, tfb.Identity()),
-    ]
-    for a, b in equal:
-        assert a == b and hash(a) == hash(b)
-    for a, b in unequal:
-        assert a != b
-
-
-def test_subclasses_with_variables_of_their_own_are_unequal():
-    class Shift(Bijector):
-        def __init__(self, name="shift"):
-            parameters = dict(locals())
-            self.shift = tf.Variable(0.0)
-            super().__init__(forward_min_event_ndims=0, parameters=parameters, name=name)
-
-    assert Shift() != Shift()
-
-
-def test_kl_divergence_of_a_flow_and_its_copy():
-    flow = rnvp.RealNVP((2,), num_couplings=2, hidden_units=(2,))
-    bases = [tfd.MultivariateNormalDiag([loc, 0.0], [1.0, 1.0]) for loc in (0.0, 3.0)]
-    a, b = (tfd.TransformedDistribution(base, f) for base, f in zip(bases, (flow, flow.copy()), strict=True))
-    np.testing.assert_allclose(tfd.kl_divergence(a, b), 4.5, rtol=1e-6)
+@representative
+def test_a_checkpoint_of_what_holds_a_bijector(entry, tmp_path):
+    for wrap in (lambda _, b: tfb.Chain([tfb.Identity(), b]), with_variables_around):
+        held, fresh = wrap(entry, entry.bijector()), wrap(entry, entry.make("float64"))
+        for v in held.variables:
+            v.assign_add(tf.fill(v.shape, tf.constant(0.01, v.dtype)))
+        path = tf.train.Checkpoint(held=held).save(tmp_path / "checkpoint")
+        tf.train.Checkpoint(held=fresh).restore(path).assert_consumed()
+        assert len(held.variables) == len(fresh.variables)
+        for a, b in zip(held.variables, fresh.variables, strict=True):
+            assert a is not b
+            np.testing.assert_array_equal(a, b)

@@ -121,6 +121,15 @@ def test_array(tmp_path, content, levels, classes):
     assert len(loaded.event_shape) == 3
 
 
+def test_classes_stay_with_their_images(tmp_path):
+    numbers = np.arange(40)
+    np.savez(tmp_path / "images.npz", x=np.tile(numbers[:, None, None], (1, 4, 4)), y=numbers // 5)
+    loaded = data.load("array", str(tmp_path / "images.npz"))
+    for split in (loaded.train, loaded.test):
+        for image, label in split.as_numpy_iterator():
+            assert label == image[0, 0, 0] // 5
+
+
 def test_npy(tmp_path):
     np.save(
         tmp_path / "images.npy", np.zeros((20, 4, 4), np.uint8) + np.arange(20, dtype=np.uint8)[:, None, None]
@@ -254,6 +263,9 @@ def test_celeba():
     assert x.shape == (6, 64, 64, 3) and x.dtype == np.uint8
     # The mock's faces have their attribute number i, and no other.
     np.testing.assert_array_equal(conditions, np.eye(40)[:6])
+    assert images.alike(conditions, 2).all()  # Attributes may differ, classes may not.
+    classes = data.ImageData(images.train, images.test, images.event_shape, num_classes=40)
+    np.testing.assert_array_equal(classes.alike(conditions, 2), np.arange(6) == 2)
 
 
 def test_celeba_crops_the_face():
@@ -284,6 +296,19 @@ def test_small_data_sets_are_read_once(monkeypatch):
 
     assert times(2**20) == 64
     assert times(0) >= 4 * 64
+
+
+def test_batches_go_on_where_they_stopped():
+    """In the second pass over the images, too, mirrored as they would have been."""
+    digits = data.load("digits")
+    options = {"conditional": True, "flip": True, "seed": 5}
+    whole = data.training_batches(digits, 200, **options).as_numpy_iterator()
+    for start in range(10):
+        expected = next(whole)
+        if start in (3, 9):
+            again = data.training_batches(digits, 200, start=start, **options).as_numpy_iterator()
+            for a, b in zip(next(again), expected, strict=True):
+                np.testing.assert_array_equal(a, b)
 
 
 def test_the_same_seed_gives_the_same_mirror_images():

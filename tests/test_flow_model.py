@@ -121,7 +121,9 @@ def test_the_l2_term_is_of_the_flows_own_weight_scales_only():
     for l2 in (0.0, 5.0):
         model = rnvp.FlowModel(tfd.TransformedDistribution(base, coupling), l2=l2)
         np.testing.assert_allclose([float(x) for x in model.losses], [1.0])
-    flow = rnvp.RealNVP((4, 4, 1), num_residual_blocks=0, base_filters=2)
+    flow = rnvp.RealNVP((4, 4, 1), 2, num_residual_blocks=0, base_filters=2)
+    for v in flow.trainable_variables:
+        v.assign_add(0.3 * tf.ones_like(v))
     models = [rnvp.FlowModel(rnvp.image_distribution(flow), l2=l2) for l2 in (0.5, 0.0, 0.25)]
     half, none, quarter = (sum(map(float, m.losses)) for m in models)
     assert none == 0
@@ -189,6 +191,10 @@ def test_temperature_scales_latents():
     model = image_model()
     cold, warm = (model.encode(model.sample(4, seed=3, temperature=t)) for t in (0.5, 1.0))
     np.testing.assert_allclose(cold, 0.5 * warm, atol=1e-4)
+    base = tfd.Sample(tfd.Normal(5.0, 1.0), [2])  # About its mean, wherever that is.
+    model = rnvp.FlowModel(tfd.TransformedDistribution(base, tfb.Identity()))
+    cold, warm = (model.sample(4, seed=3, temperature=t) for t in (0.5, 1.0))
+    np.testing.assert_allclose(cold - 5, 0.5 * (warm - 5), atol=1e-5)
 
 
 def test_summary_lists_every_layer():

@@ -156,7 +156,9 @@ def test_round_trip_error():
 
 def test_another_event_shape_has_the_same_weights():
     model = image_model()
+    model.l2 = 0.25
     larger = for_event_shape(model, (16, 24, 3))
+    assert larger.l2 == 0.25
     assert larger.distribution.event_shape == (16, 24, 3)
     assert [id(v) for v in larger.distribution.variables] == [id(v) for v in model.distribution.variables]
     x = random.integers(0, 256, (2, 16, 24, 3)).astype(np.float32)
@@ -168,6 +170,8 @@ def test_another_event_shape_has_the_same_weights():
     same = for_event_shape(model, (8, 8, 3))
     latents = (m.distribution.bijector.inverse(x[:, :8, :8]) for m in (same, model))
     np.testing.assert_allclose(*latents, atol=1e-6)
+    by_default = rnvp.RealNVP((8, 8, 1), num_residual_blocks=0, base_filters=1)
+    assert by_default.copy(event_shape=(16, 16, 1)).num_scales == 2  # As many as it has itself.
     for shape, message in [
         ((9, 8, 3), "`num_scales`"),
         ((8, 8, 1), "`layers` are those of a flow of another"),

@@ -30,7 +30,7 @@ def test_learning_curves(drawn, tmp_path):
 
 
 def test_histograms(drawn, tmp_path):
-    bits = {"test": np.array([3.0, 3.1, 3.5]), "noise": np.array([8.0] * 9 + [1.0])}
+    bits = {"test": np.array([3.0, 3.1, 3.5]), "noise": np.array([8.0] * 9 + [1.0, np.inf])}
     plots.histograms(tmp_path / "histogram.png", bits)
     bars = [axis.containers[0] for axis in drawn]
     np.testing.assert_allclose([sum(bar.get_height() for bar in row) for row in bars], 1.0)  # Shares.

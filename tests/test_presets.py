@@ -122,7 +122,9 @@ def digits_configuration(**kwargs):
 
 
 def test_a_configuration_rebuilds_its_model(tmp_path):
-    config = digits_configuration(use_batch_norm=True, use_running_average=True, batch_norm_momentum=0.5)
+    config = digits_configuration(
+        use_batch_norm=True, use_running_average=True, batch_norm_momentum=0.5, max_log_scale=3.0
+    )
     config.write(tmp_path / "config.json")
     assert Configuration.read(tmp_path / "config.json") == config
     assert json.loads((tmp_path / "config.json").read_text())["event_shape"] == [8, 8, 1]
@@ -136,8 +138,11 @@ def test_a_configuration_rebuilds_its_model(tmp_path):
     )
     assert norm.momentum == 0.5
     assert norm.parameters["use_running_average"]
+    assert {getattr(m, "max_log_scale", 3.0) for m in second.distribution.submodules} == {3.0}
+    assert second.seed == 3
     optimizers = [{**m.optimizer.inner_optimizer.get_config(), "name": "adam"} for m in (first, second)]
     assert optimizers[0] == optimizers[1]
+    assert (optimizers[0]["global_clipnorm"], optimizers[0]["clipnorm"]) == (100, None)
 
 
 def test_the_papers_figures_are_of_its_data_sets():
@@ -195,6 +200,8 @@ def test_a_configuration_keeps_where_images_are(tmp_path):
     preset = Preset(dataset="array")
     config = preset.for_images(data.load("array", path), data_dir=path)
     assert config.images().num_train == 18
+    np.save(tmp_path / "moved.npy", np.ones((40, 4, 4), np.uint8))
+    assert config.images(str(tmp_path / "moved.npy")).num_train == 36
     assert config.steps_per_epoch == 1
     with pytest.raises(ValueError, match="`conditional` needs images with classes or attributes"):
         dataclasses.replace(preset, conditional=True).for_images(data.load("array", path))
@@ -228,3 +235,9 @@ def test_run_folder(tmp_path):
     run.add_results(steps=3, minutes=1.0)
     run.add_results(steps=4, evaluation={"a": 1})
     assert run.results() == {"steps": 4, "minutes": 1.0, "evaluation": {"a": 1}}
+    run.results_path.rename(tmp_path / "elsewhere.json")
+    run.results_path.symlink_to("elsewhere.json")
+    run.add_results(steps=5)  # A link stays one.
+    assert (
+        run.results_path.is_symlink() and json.loads((tmp_path / "elsewhere.json").read_text())["steps"] == 5
+    )

@@ -155,6 +155,16 @@ def python_raises_at_ctrl_c():
     signal.signal(signal.SIGINT, before)
 
 
+def test_a_termination_is_noted():
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with Interrupts() as interrupts:
+            signal.raise_signal(signal.SIGTERM)
+        assert interrupts.received == signal.SIGTERM
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def test_a_second_ctrl_c_ends_at_once(python_raises_at_ctrl_c):
     with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:
         signal.raise_signal(signal.SIGINT)

@@ -1,13 +1,20 @@
 """The main job, by its command line: what it writes, and that it goes on where it stopped."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
-from run_example import run_example
+from run_example import loaded_example, run_example
 from train_script import assert_same_end, results
 
 import tfp_realnvp as rnvp
+from tfp_realnvp import data
+from tfp_realnvp.checkpoints import Progress
+from tfp_realnvp.configuration import Configuration
+from tfp_realnvp.evaluation import inversion_error
 from tfp_realnvp.presets import PRESETS
+from tfp_realnvp.run_folder import RunFolder
 
 SMALL = (
     "--num_scales=1",
@@ -71,6 +78,75 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(whole, tmp_path):
     printed = train(f"--out={tmp_path}", "--resume", "--checkpoint_minutes=5")
     assert "Training goes on from Progress(epoch=0, step=1, batches=1" in printed
     assert_same_end(tmp_path, whole)
+
+
+def test_what_a_run_begins_with(whole, tmp_path, monkeypatch):
+    """Flags of 0 count, the seed is that of the weights, and a checkpoint goes before `--init_from`."""
+    seeds, built = [], []
+
+    def build(self, weights=None):
+        built.append((self, weights))
+        raise ValueError("enough")
+
+    monkeypatch.setattr(keras.utils, "set_random_seed", seeds.append)
+    monkeypatch.setattr(Configuration, "build", build)
+    path = str(tmp_path / "old.keras")
+    given = ("--preset=tiny", "--ema_momentum=0", "--l2=0", "--seed=7", f"--init_from={path}")
+    with pytest.raises(SystemExit, match="enough"):
+        train(*given, f"--out={tmp_path / 'new'}")
+    ((config, weights),) = built
+    assert (config.ema_momentum, config.l2, config.seed, config.init_from, weights) == (0, 0, 7, path, path)
+    assert seeds == [7]
+    record = json.loads((whole / "config.json").read_text())
+    for name, expected in (("checkpoints", None), ("none", path)):
+        (tmp_path / name / "checkpoints").mkdir(parents=True)
+        (tmp_path / name / "config.json").write_text(json.dumps({**record, "init_from": path}))
+        if expected is None:
+            (tmp_path / name / "checkpoints" / "ckpt-1.index").write_text("")
+        with pytest.raises(SystemExit, match="enough"):
+            train("--resume", f"--out={tmp_path / name}")
+        assert built[-1][1] == expected
+
+
+def test_batches_and_best_weights_of_a_run_that_goes_on(whole):
+    run, progress = RunFolder(whole), Progress(epoch=2, step=1, batches=7)
+    config = run.configuration()
+    images, lowest = config.images(), min(run.history()["val_bits_per_dim"])
+    with loaded_example("train_cifar.py", f"--out={whole}") as (module, _):
+        first, later = (
+            module.training_batches(config, images, p).as_numpy_iterator() for p in (None, progress)
+        )
+        best = module.reports(config, images, run, progress)[1]
+    for _ in range(7):
+        next(first)
+    np.testing.assert_array_equal(next(later)[0], next(first)[0])
+    assert best.best == lowest
+
+
+def test_an_evaluation_of_runs_that_differ_in_their_seed(whole, tmp_path):
+    record, model = json.loads((whole / "config.json").read_text()), RunFolder(whole).model()
+    runs = [RunFolder(tmp_path / str(seed)) for seed in (0, 1)]
+    for seed, run in enumerate(runs):
+        run.path.mkdir()
+        run.config_path.write_text(json.dumps({**record, "seed": seed}))
+        for v in model.trainable_variables:
+            v.assign_add(0.1 * seed * np.ones(v.shape))
+        model.save(run.model_path)
+    options = {"conditional": True, "num_images": 6, "batch_size": 6}
+    run_example(
+        "evaluate.py", *(f"--run={run.path}" for run in runs), "--num_draws=2", "--num_images=6", "--seed=3"
+    )
+    kept = [run.results() for run in runs]
+    means = [k["evaluation"]["test"]["bits_per_dim"]["mean"] for k in kept]
+    of_both = kept[0]["over_runs"]
+    assert of_both == kept[1]["over_runs"] and of_both["runs"] == 2
+    assert of_both["test"]["bits_per_dim"] == pytest.approx(
+        {"mean": np.mean(means), "standard_error": abs(means[0] - means[1]) / 2}
+    )
+    errors = [k["evaluation"]["inversion_error"] for k in kept]
+    assert of_both["inversion_error"] == max(errors) and errors[0] != errors[1]
+    noisy = data.evaluation_batches(runs[1].configuration().images(), noise_seed=3, **options)
+    assert errors[1] == inversion_error(model, noisy)
 
 
 @pytest.mark.slow
