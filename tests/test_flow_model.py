@@ -315,35 +315,34 @@ def test_a_vector_flow():
     assert history["loss"][-1] < gaussian - 0.3
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 7, 100])
-@pytest.mark.parametrize("single", [False, True])
-def test_events_in_batches(batch_size, single):
-    """As all at once, with a condition for each or with a single one for all."""
+@pytest.fixture(scope="module")
+def conditional():
+    """A model of conditional vectors, for tests that leave it as it is."""
     flow = rnvp.RealNVP((4,), conditional_event_shape=(3,), num_couplings=2, hidden_units=(4,))
     model = rnvp.FlowModel(tfd.TransformedDistribution(tfd.Sample(tfd.Normal(0.0, 1.0), [4]), flow))
     for v in model.trainable_variables:
         v.assign_add(0.1 * np.random.default_rng(0).normal(size=v.shape))
+    return model
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_events_in_batches(conditional, single):
+    """As all at once, with a condition for each or with a single one for all."""
     x = np.random.default_rng(1).normal(size=(7, 4)).astype(np.float32)
     condition = np.eye(3, dtype=np.float32)[[0, 1, 2, 0, 1, 2, 0]]
     condition = condition[1] if single else condition
-    for method in (model.encode, model.decode):
-        np.testing.assert_allclose(method(x, condition, batch_size), method(x, condition), atol=1e-6)
-    samples = (model.sample(7, 5, conditional_input=condition, batch_size=b) for b in (batch_size, None))
-    np.testing.assert_allclose(*samples, atol=1e-6)
+    samples = conditional.sample(7, 5, conditional_input=condition)
+    for batch_size in (1, 3, 7, 100):
+        for method in (conditional.encode, conditional.decode):
+            np.testing.assert_allclose(method(x, condition, batch_size), method(x, condition), atol=1e-6)
+        in_batches = conditional.sample(7, 5, conditional_input=condition, batch_size=batch_size)
+        np.testing.assert_allclose(in_batches, samples, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(3,), (1, 3), (2, 3), (2, 1, 3)])
-def test_conditions_that_broadcast_do_so_in_batches_too(shape):
-    model = rnvp.FlowModel(
-        tfd.TransformedDistribution(
-            tfd.Sample(tfd.Normal(0.0, 1.0), [4]),
-            rnvp.RealNVP((4,), conditional_event_shape=(3,), num_couplings=2, hidden_units=(4,)),
-        )
-    )
-    for v in model.trainable_variables:
-        v.assign_add(0.1 * np.random.default_rng(0).normal(size=v.shape))
+def test_conditions_that_broadcast_do_so_in_batches_too(conditional, shape):
     condition = np.random.default_rng(1).normal(size=shape).astype(np.float32)
-    samples = (model.sample((2, 2), 5, conditional_input=condition, batch_size=b) for b in (1, None))
+    samples = (conditional.sample((2, 2), 5, conditional_input=condition, batch_size=b) for b in (1, None))
     np.testing.assert_allclose(*samples, atol=1e-6)
 
 
