@@ -23,8 +23,8 @@ class FusedAdam(keras.optimizers.Adam):
 
     >>> import tfp_realnvp as rnvp
     >>> optimizer = rnvp.FusedAdam(1e-3, global_clipnorm=100.0)
-    >>> optimizer.name
-    'adam'
+    >>> optimizer.learning_rate.numpy().item() < 2e-3
+    True
 
     Raises:
       ValueError: as `keras.optimizers.Adam`.
