@@ -14,6 +14,8 @@ import json
 import os
 import pathlib
 import platform
+import subprocess
+import sys
 import time
 
 from absl import app, flags
@@ -21,7 +23,7 @@ from benchmarked.subject import Subject, medians
 
 TABLES = {}  # Functions that yield rows, by name.
 
-flags.DEFINE_bool("quick", False, "Small flows, few rounds, under 5 minutes.")
+flags.DEFINE_bool("quick", False, "Small flows, few rounds, under 2 minutes.")
 flags.DEFINE_multi_string("table", None, "Only these; all by default.")
 flags.DEFINE_string("out", "benchmark.json", "File for the figures.")
 FLAGS = flags.FLAGS
@@ -229,6 +231,36 @@ def graph_row(name, recompute, flow, couplings):
         "to build, s": flow.seconds_to_build,
         "to trace, s": seconds,
     }
+
+
+@table
+def start(quick):
+    """From the return key to the end of the first training step on noise; beside loss and gradient alone.
+
+    The first two columns are of the whole training step: trace and first step together, and a later
+    step. Data are two batches of noise in memory; a data set of files takes longer.
+    """
+    for name in ("tiny",) if quick else ("tiny", "cifar10_small", "cifar10", "imagenet64"):
+        step, gradient = (started(name, part) for part in ("step", "gradient"))
+        for i, clock in enumerate(("wall", "CPU")):
+            first = [part["trace"][i] + part["first step"][i] for part in (step, gradient)]
+            parts = {part: step[part][i] for part in ("import", "data", "build", "trace", "first step")}
+            yield {
+                "preset": name,
+                "start / gradient alone": first[0] / first[1],
+                "step / gradient alone": step["step"] / gradient["step"],
+                "seconds of": clock,
+                "all": sum(parts.values()),
+                **parts,
+                "variables": step["variables"],
+            }
+
+
+def started(preset, part):
+    """Seconds of each part of a start in a new process."""
+    program = pathlib.Path(__file__).parent / "benchmarked" / "start.py"
+    line = [sys.executable, str(program), preset, part, str(time.time())]
+    return json.loads(subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 @table

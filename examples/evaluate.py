@@ -14,6 +14,7 @@ import quiet_start  # noqa: F401  # isort: skip
 
 import dataclasses
 
+import keras
 from absl import app, flags
 
 from tfp_realnvp import data
@@ -98,7 +99,10 @@ def evaluate(model, config, images):
     options = {"conditional": config.conditional, "num_images": num_images, "batch_size": FLAGS.batch_size}
     results = {"num_images": num_images, "num_draws": FLAGS.num_draws, "seed": FLAGS.seed}
     for split in ("test", "train"):
-        log_prob = log_prob_draws(model, images, FLAGS.num_draws, FLAGS.seed, split=split, **options)
+        print(f"The {split} split, {FLAGS.num_draws} draws of noise:")
+        log_prob = log_prob_draws(
+            model, images, FLAGS.num_draws, FLAGS.seed, split=split, verbose=1, **options
+        )
         results[split] = {
             "bits_per_dim": dataclasses.asdict(Estimate.of(mean_bits(log_prob, config.event_shape))),
             "importance_weighted": dataclasses.asdict(
@@ -106,8 +110,17 @@ def evaluate(model, config, images):
             ),
         }
     noisy = data.evaluation_batches(images, noise_seed=FLAGS.seed, **options)
-    results["inversion_error"] = inversion_error(model, noisy)
+    print("Inversion:")
+    results["inversion_error"] = inversion_error(model, with_progress(noisy))
     return results
+
+
+def with_progress(batches):
+    """The batches, with a progress bar."""
+    bar = keras.utils.Progbar(int(batches.cardinality()), unit_name="batch")
+    for batch in batches:
+        yield batch
+        bar.add(1)
 
 
 def over_runs(results):

@@ -13,7 +13,7 @@ from tfp_realnvp.as_traced import as_traced
 from tfp_realnvp.bijectors import bijector_kwargs
 from tfp_realnvp.bijectors.call_arguments import is_training, takes_condition
 from tfp_realnvp.bijectors.layer_variables import LayerVariables
-from tfp_realnvp.events import check_has_batch, condition_shapes, of_shape
+from tfp_realnvp.events import check_arrays, check_condition, check_has_batch, condition_shapes, of_shape
 from tfp_realnvp.fingerprint import Fingerprint
 from tfp_realnvp.flow_layers import built_layers
 from tfp_realnvp.fused_adam import FusedAdam
@@ -401,10 +401,14 @@ class FlowModel(keras.Model):
         return self._in_batches(self._forward, latents, shape.rank, conditional_input, batch_size)
 
     def _in_batches(self, method, value, event_ndims, condition, batch_size):
-        condition = None if condition is None else tf.convert_to_tensor(condition)
-        if batch_size is None:
+        batch = value.shape[:-event_ndims]
+        if condition is not None:
+            condition = tf.convert_to_tensor(condition)
+            check_condition(condition, batch, self.distribution)
+        if batch_size is not None:
+            check_integer(batch_size, "batch_size", least=1)
+        if batch_size is None or not batch.rank:
             return method(value, condition)
-        check_integer(batch_size, "batch_size", least=1)
         for shape in condition_shapes(self.distribution):
             if condition is not None:
                 condition = tf.broadcast_to(condition, [*value.shape[:-event_ndims], *shape])

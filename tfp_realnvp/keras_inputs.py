@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfp_realnvp.events import check_arrays
 from tfp_realnvp.progress_bar import with_progress_bar
 
 
@@ -31,9 +32,12 @@ def of_events(method: Callable[..., Any], documentation: str) -> Callable[..., A
     def wrapped(*args, **kwargs):
         given = signature.bind(*args, **kwargs)
         arguments = given.arguments
+        x, y, distribution = arguments.get("x"), arguments.get("y"), arguments["self"].distribution
+        is_prediction = "y" not in signature.parameters
+        check_arrays(*(_pair(x) if is_prediction else (x, y)), distribution)
         verbose = arguments.get("verbose", "auto")
         arguments["callbacks"] = with_progress_bar(arguments.get("callbacks"), verbose)
-        if "sample_weight" not in signature.parameters:
+        if is_prediction:
             return method(*given.args, **given.kwargs)
         arguments["y"] = _targets(*(arguments.get(name) for name in ("x", "y", "sample_weight")))
         validation = arguments.get("validation_data")
@@ -43,6 +47,11 @@ def of_events(method: Callable[..., Any], documentation: str) -> Callable[..., A
 
     wrapped.__doc__ = documentation
     return wrapped
+
+
+def _pair(x):
+    """Events and conditions, as `predict` takes them."""
+    return x if isinstance(x, (tuple, list)) and len(x) == 2 else (x, None)
 
 
 def _targets(events, condition, sample_weight):

@@ -1,14 +1,16 @@
 """Real NVP, assembled: the paper's image flow, and a flow over vectors."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfp_realnvp.arguments import check_bool, check_integer, check_number, float_dtype, known_shape
 from tfp_realnvp.bijectors import Chain
 from tfp_realnvp.couplings import Couplings
-from tfp_realnvp.hints import DTypeLike, Shape
+from tfp_realnvp.hints import DTypeLike, Shape, TensorLike
 from tfp_realnvp.masks import channel_mask
 from tfp_realnvp.multi_scale import check_num_scales, default_num_scales, multi_scale
 from tfp_realnvp.networks.mlp import MLP
@@ -219,16 +221,32 @@ class RealNVP(Chain):
         shape = self._conditional_event_shape
         if shape is None:
             return arguments
-        needed = f"`{self.name}` needs a `conditional_input` of shape [..., {', '.join(map(str, shape))}]"
         if conditional_input is None:
             raise ValueError(
-                f"{needed}, got none. Pass it by that name, or to a distribution or a chain as "
+                f"{self._needed()}, got none. Pass it by that name, or to a distribution or a chain as "
                 "`bijector_kwargs(bijector, conditional_input=...)` gives it."
             )
-        given = tf.convert_to_tensor(conditional_input).shape
-        if not given[-shape.rank :].is_compatible_with(shape):
-            raise ValueError(f"{needed}, got {given}. Classes are to be one-hot.")
+        self.check_condition(conditional_input)
         return arguments
+
+    def check_condition(self, conditional_input: TensorLike) -> None:
+        """Checks a condition of this flow, which has to be conditional.
+
+        Args:
+          conditional_input: `Tensor` or array.
+
+        Raises:
+          ValueError: if it does not end in `conditional_event_shape`.
+        """
+        shape: Any = self._conditional_event_shape
+        given = tf.TensorShape(getattr(conditional_input, "shape", np.shape(conditional_input)))
+        if not given[-shape.rank :].is_compatible_with(shape):
+            raise ValueError(f"{self._needed()}, got {given}. Classes are to be one-hot.")
+
+    def _needed(self):
+        shape: Any = self._conditional_event_shape
+        sides = ", ".join(map(str, shape))
+        return f"`{self.name}` needs a `conditional_input` of shape [..., {sides}]"
 
     def _forward_event_shape(self, shape):
         return self._checked_event_shape(super()._forward_event_shape(shape))
