@@ -41,10 +41,8 @@ def test_fit_learns_and_reports():
     np.testing.assert_allclose(
         history["val_loss"][-1], history["val_bits_per_dim"][-1] * 16 * np.log(2) + l2, rtol=1e-5
     )
-    # Keras has the same traced step for events of another shape, in which sides are unknown.
-    with pytest.raises(
-        tf.errors.InvalidArgumentError, match=r"not compatible with expected shape \[\?,4,4,1\]"
-    ):
+    # Keras has the same traced step for events of another shape, of unknown sides: they are seen before.
+    with pytest.raises(ValueError, match=r"`events` must be of shape .* got \(8, 6, 6, 1\)"):
         model.fit(np.zeros((8, 6, 6, 1), np.uint8), verbose=0)
 
 
@@ -344,12 +342,3 @@ def test_conditions_that_broadcast_do_so_in_batches_too(conditional, shape):
     condition = np.random.default_rng(1).normal(size=shape).astype(np.float32)
     samples = (conditional.sample((2, 2), 5, conditional_input=condition, batch_size=b) for b in (1, None))
     np.testing.assert_allclose(*samples, atol=1e-6)
-
-
-def test_events_of_another_shape_after_a_first_fit():
-    """Keras has the same traced step for both, in which sides are unknown: they are seen before."""
-    model = image_model()
-    model.compile()
-    model.fit(images(), verbose=0)
-    with pytest.raises(ValueError, match=r"`events` must be of shape .* got \(8, 6, 6, 1\)"):
-        model.fit(np.zeros((8, 6, 6, 1), np.uint8), verbose=0)
