@@ -17,12 +17,14 @@ OWN_FILES = SETTINGS["mypy"]["files"].split(", ")
 LAYERS = [
     {
         "arguments",
+        "as_traced",
         "hints",
         "in_batches",
         "interrupts",
         "json_object",
         "one_line_errors",
         "pretrained",
+        "progress_bar",
         "replicas",
         "literal_path",
         "moving_statistics",
@@ -37,6 +39,7 @@ LAYERS = [
         "events",
         "fingerprint",
         "flow_layers",
+        "fused_adam",
         "images",
         "keras_inputs",
         "recalibration",

@@ -13,7 +13,7 @@ from tfp_realnvp.as_traced import as_traced
 from tfp_realnvp.bijectors import bijector_kwargs
 from tfp_realnvp.bijectors.call_arguments import is_training, takes_condition
 from tfp_realnvp.bijectors.layer_variables import LayerVariables
-from tfp_realnvp.events import check_arrays, check_condition, check_has_batch, condition_shapes, of_shape
+from tfp_realnvp.events import check_condition, check_has_batch, condition_shapes, of_shape
 from tfp_realnvp.fingerprint import Fingerprint
 from tfp_realnvp.flow_layers import built_layers
 from tfp_realnvp.fused_adam import FusedAdam

@@ -30,9 +30,6 @@ class FusedAdam(keras.optimizers.Adam):
     Kingma and Ba (2015), Adam: a method for stochastic optimization.
     """
 
-    def __init__(self, *args: Any, name: str = "adam", **kwargs: Any) -> None:
-        super().__init__(*args, name=name, **kwargs)
-
     def is_fused(self, grads: Sequence[Any], trainable_variables: Sequence[Variable]) -> bool:
         """Whether an update takes the fused operations.
 

@@ -34,7 +34,8 @@ def of_events(method: Callable[..., Any], documentation: str) -> Callable[..., A
         arguments = given.arguments
         x, y, distribution = arguments.get("x"), arguments.get("y"), arguments["self"].distribution
         is_prediction = "y" not in signature.parameters
-        check_arrays(*(_pair(x) if is_prediction else (x, y)), distribution)
+        events, condition = _pair(x) if is_prediction else (x, y)
+        check_arrays(events, condition, distribution)
         verbose = arguments.get("verbose", "auto")
         arguments["callbacks"] = with_progress_bar(arguments.get("callbacks"), verbose)
         if is_prediction:

@@ -55,8 +55,8 @@ class _Trace:
             return y, [after[i] for i in self._moved]
 
         specs = [tf.TensorSpec(v.shape, v.dtype) for v in map(_value, layer.variables)]
-        run = tf.function(run, autograph=False, experimental_attributes={"_noinline": True})
-        self._function = run.get_concrete_function(tf.TensorSpec(x.shape, x.dtype), specs)
+        function = tf.function(run, autograph=False, experimental_attributes={"_noinline": True})
+        self._function = function.get_concrete_function(tf.TensorSpec(x.shape, x.dtype), specs)
 
     def __call__(self, layer, x):
         variables = layer.variables
@@ -80,7 +80,7 @@ def _outermost_graph():
     return graph
 
 
-def _kind(layer) -> Hashable:
+def _kind(layer: keras.layers.Layer) -> Hashable:
     """What a layer computes, but for the values of its variables."""
     return tuple(
         (type(x), _hashable(x.get_config(), x.name), x.compute_dtype, x.variable_dtype, x.trainable)
