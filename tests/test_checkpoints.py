@@ -186,6 +186,25 @@ def test_without_the_list_of_checkpoints(content, tmp_path):
     assert_equal(state(model), states[-1])
 
 
+def test_the_tenth_comes_after_the_ninth(tmp_path):
+    saved = Checkpoints(tmp_path, model_of(), CONFIGURATION, keep=10)
+    for epoch in range(1, 11):
+        saved.save(Progress(epoch))
+    (tmp_path / "checkpoint").unlink()
+    assert saved.latest == str(tmp_path / "ckpt-10")
+
+
+def test_one_of_a_model_that_is_alike_in_part(tmp_path):
+    """The model's variables could be restored; moments are missing."""
+    other = kind.model(keras.optimizers.SGD(1e-2), skip_non_finite=True)
+    Checkpoints(tmp_path, moved(other, 1), CONFIGURATION).save(Progress(1))
+    model = model_of()
+    before = values([*model.variables, *model.optimizer.variables])
+    with pytest.raises(ValueError, match="No checkpoint can be restored"):
+        Checkpoints(tmp_path, model, CONFIGURATION).restore()
+    assert_equal(values([*model.variables, *model.optimizer.variables]), before)
+
+
 def test_a_folder_that_was_moved(tmp_path):
     states = three_checkpoints(tmp_path / "here")
     (tmp_path / "here").rename(tmp_path / "there")
@@ -310,9 +329,11 @@ def test_no_checkpoint_while_nothing_is_finite(tmp_path):
     saved = Checkpoints(tmp_path, model, CONFIGURATION)
     events = kind.events(BATCH * STEPS)
     events[BATCH:] = np.nan
-    model.fit(events, batch_size=BATCH, shuffle=False, verbose=0, callbacks=[Checkpointing(saved, minutes=0)])
+    saving = Checkpointing(saved, Progress(seconds=100.0), minutes=0)
+    model.fit(events, batch_size=BATCH, shuffle=False, verbose=0, callbacks=[saving])
     assert [p.name for p in tmp_path.glob("*.index")] == ["ckpt-1.index"]
     assert int(model.optimizer.skipped.numpy()) == STEPS - 1
+    assert saved.restore().seconds > 100  # Those of before count.
 
 
 def test_training_goes_on_where_nothing_can_be_saved(tmp_path, caplog):

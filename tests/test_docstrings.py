@@ -108,6 +108,8 @@ def test_every_member_is_documented(cls):
 
 @each_class
 def test_arguments_of_constructors(cls):
+    if cls.__init__.__module__.startswith("keras."):  # Documented there.
+        return
     documented = [
         names_in(text, section)
         for text in (cls.__doc__, cls.__init__.__doc__)

@@ -168,6 +168,8 @@ def test_conditions():
     np.testing.assert_array_equal(np.floor(floats + 1e-4), x)
     assert model.sample(3, seed=1, conditional_input=y[:3]).shape == (3, 4, 4, 1)
     assert model.sample(3, seed=1, conditional_input=y[0]).shape == (3, 4, 4, 1)
+    with pytest.raises(ValueError, match="Conditions must be of shape"):
+        model((x[:3], np.arange(3.0)))  # Numbers of classes, as many as there are.
     for call in (lambda: model(x), lambda: model.encode(x), lambda: model.sample(2)):
         with pytest.raises(ValueError, match="conditional"):
             call()

@@ -88,9 +88,11 @@ def test_conditions_reach_the_flow():
 def test_frozen_and_failed_stay_as_they_were():
     frozen, moving = rnvp.BatchNormalization((2,)), rnvp.BatchNormalization((2,))
     frozen.layer.trainable = False
+    frozen.layer.moving_mean.assign([1.0, 2.0])
     model = vector_model(tfb.Chain([moving, frozen]))
     model.recalibrate(x)
-    np.testing.assert_array_equal(frozen.layer.moving_mean, [0.0, 0.0])
+    np.testing.assert_array_equal(frozen.layer.moving_mean, [1.0, 2.0])
+    np.testing.assert_array_equal(frozen.layer.moving_variance, [1.0, 1.0])
     before = np.array(moving.layer.moving_mean)
     assert np.abs(before).min() > 0.5
 

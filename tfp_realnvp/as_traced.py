@@ -17,6 +17,7 @@ PASSES = (
 """Passes of TensorFlow's graph optimizer that take seconds for a flow and win nothing."""
 
 
+@tf.autograph.experimental.do_not_convert  # Errors are as they are raised.
 def as_traced(function: Callable[..., Any], *args: Any) -> Any:
     """`function(*args)`; in a graph, as a function of its own, without some passes of the graph optimizer.
 

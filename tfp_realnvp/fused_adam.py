@@ -26,6 +26,9 @@ class FusedAdam(keras.optimizers.Adam):
     >>> optimizer.name
     'adam'
 
+    Raises:
+      ValueError: as `keras.optimizers.Adam`.
+
     #### References
     Kingma and Ba (2015), Adam: a method for stochastic optimization.
     """
