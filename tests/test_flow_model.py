@@ -130,7 +130,7 @@ def test_the_l2_term_is_of_the_flows_own_weight_scales_only():
     np.testing.assert_allclose(half, 0.5 * sum(np.square(v).sum() for v in scales), rtol=1e-6)
 
 
-@pytest.mark.parametrize("how", ["gradient_tape", "minimize", "fit"])
+@pytest.mark.parametrize("how", ["gradient_tape", pytest.param("minimize", marks=pytest.mark.slow), "fit"])
 def test_everything_is_trained(how):
     model = image_model(use_batch_norm=False)
     dist = model.distribution

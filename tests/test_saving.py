@@ -289,7 +289,9 @@ def test_a_configuration_makes_the_same_architecture(name):
         assert_computes_the_same(new, model, name)
 
 
-@pytest.mark.parametrize("name", ["conditional", "image", "stock_chain"])
+@pytest.mark.parametrize(
+    "name", ["conditional", "stock_chain", pytest.param("image", marks=pytest.mark.slow)]
+)
 def test_an_exported_model_gives_the_same_densities(name, tmp_path):
     model, inputs = saved(name), data(name)
     desired = model.predict(inputs, verbose=0)
