@@ -20,12 +20,18 @@ def suffix(dtype):
     return "" if dtype == "float32" else "_f64"
 
 
-@pytest.fixture(params=golden.MODELS)
-def name(request):
-    return request.param
+each_model = pytest.mark.parametrize(
+    "name, dtype",
+    [
+        (golden.MODELS[0], "float32"),
+        (golden.MODELS[0], "float64"),
+        (golden.MODELS[1], "float64"),
+        pytest.param(golden.MODELS[1], "float32", marks=pytest.mark.slow),
+    ],
+)
 
 
-@both_dtypes
+@each_model
 def test_encodes(name, dtype):
     arrays, deviation = golden.load(name), golden.DEVIATION[name]
     flow = golden.flow(name, dtype)
@@ -35,7 +41,7 @@ def test_encodes(name, dtype):
     golden.assert_close(log_det, arrays, "eval_log_det", dtype, deviation["eval_log_det"])
 
 
-@both_dtypes
+@each_model
 def test_decodes(name, dtype):
     arrays, deviation = golden.load(name), golden.DEVIATION[name]
     flow = golden.flow(name, dtype)
@@ -47,7 +53,7 @@ def test_decodes(name, dtype):
     golden.assert_close(x, arrays, "dec_train_x", dtype, deviation["dec_x"])
 
 
-@both_dtypes
+@each_model
 def test_trains(name, dtype):
     arrays, deviation = golden.load(name), golden.DEVIATION[name]
     flow = golden.flow(name, dtype)
@@ -65,7 +71,7 @@ def test_trains(name, dtype):
             )
 
 
-@both_dtypes
+@each_model
 @pytest.mark.parametrize("training", [False, True])
 def test_likelihood_of_pixels(name, dtype, training):
     arrays, deviation = golden.load(name), golden.DEVIATION[name]
@@ -79,7 +85,11 @@ def test_likelihood_of_pixels(name, dtype, training):
 
 @pytest.mark.parametrize(
     "name, dtype",
-    [(golden.MODELS[0], "float32"), (golden.MODELS[0], "float64"), (golden.MODELS[1], "float32")],
+    [
+        (golden.MODELS[0], "float32"),
+        (golden.MODELS[0], "float64"),
+        pytest.param(golden.MODELS[1], "float32", marks=pytest.mark.slow),
+    ],
 )
 def test_gradients(name, dtype):
     arrays, deviation = golden.load(name), golden.DEVIATION[name]

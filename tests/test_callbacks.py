@@ -274,7 +274,7 @@ def test_tensor_board_gets_scalars_and_a_histogram_of_every_weight(tmp_path):
         assert lowest == pytest.approx(np.min(v), abs=1e-6) and highest == pytest.approx(np.max(v), abs=1e-6)
 
 
-@pytest.mark.parametrize("conditional", [False, True])
+@pytest.mark.parametrize("conditional", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_sample_grid_draws_every_n_epochs(conditional, tmp_path):
     model = image_model(conditional_event_shape=(3,) if conditional else None)
     model.compile(keras.optimizers.Adam(1e-2), run_eagerly=True)

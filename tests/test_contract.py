@@ -60,7 +60,11 @@ def evaluated(entry):
     )
 
 
-@every
+most = each(slow=HEAVY[:-1])
+light = each(slow=(*HEAVY, "real_nvp_image"))
+
+
+@most
 def test_values_and_log_determinants(entry):
     of = evaluated(entry)
     bijector, ndims, kwargs = of.bijector, of.ndims, of.kwargs
@@ -89,7 +93,7 @@ def test_values_and_log_determinants(entry):
     assert is_constant or not bijector.is_constant_jacobian
 
 
-@every
+@most
 def test_batches_of_any_shape(entry):
     of = evaluated(entry)
     for part in ((0, 0), (slice(0, 1), 0), (0,), (slice(0, 0),), (slice(None), slice(0, 0), None)):
@@ -101,7 +105,7 @@ def test_batches_of_any_shape(entry):
             close(a, b)
 
 
-@each(slow=HEAVY)
+@light
 def test_single_precision_and_other_dtypes(entry):
     of = evaluated(entry)
     bijector, kwargs = made(entry, "float32"), entry.kwargs((2, 3), "float32")
@@ -144,7 +148,7 @@ def test_single_precision_and_other_dtypes(entry):
                 call()
 
 
-@each(slow=HEAVY)
+@light
 def test_without_a_dtype_nothing_is_truncated(entry):
     """Any tensor is transformed in its own dtype and rightly, or refused."""
     bijector, exact, ndims = made(entry, None), made(entry), len(entry.event_shape)
@@ -224,7 +228,7 @@ def test_one_graph_for_all_ranks_and_one_for_unknown_sides(entry):
         close(a, b)
 
 
-@each(slow=[name for name in CONSTRUCTORS if name not in (*REPRESENTATIVES, "real_nvp_image")])
+@each(slow=[name for name in CONSTRUCTORS if name not in REPRESENTATIVES])
 def test_xla_gives_the_same(entry):
     of = evaluated(entry)
     bijector, kwargs = made(entry, "float32"), entry.kwargs((2, 3), "float32")
@@ -242,7 +246,7 @@ def test_xla_gives_the_same(entry):
         close(a, b, SINGLE)
 
 
-@every
+@most
 def test_event_shapes_and_ranks(entry):
     of = evaluated(entry)
     bijector, ndims = of.bijector, of.ndims
@@ -279,7 +283,7 @@ def ids(variables):
     return [id(v) for v in variables]
 
 
-@each(slow=HEAVY)
+@light
 def test_arguments_and_copies(entry):
     of = evaluated(entry)
     bijector, kwargs = of.bijector, of.kwargs
@@ -330,7 +334,7 @@ def test_arguments_and_copies(entry):
     assert bijector.name in str(tfb.Invert(bijector)) + str(tfb.Chain([bijector]))
 
 
-@every
+@most
 def test_variables(entry, tmp_path):
     of = evaluated(entry)
     bijector = of.bijector

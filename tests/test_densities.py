@@ -99,7 +99,7 @@ def test_running_average_variant():
     )
     norm.layer.moving_mean.assign([4.0])
     norm.layer.moving_variance.assign([9.0])
-    y = tf.constant([[1.0], [3.0], [8.0]] * 6, tf.float64)  # Fewer than 16 would count for less.
+    y = tf.constant(6 * [[1.0], [3.0], [8.0]], tf.float64)  # 16 events count as a whole batch.
     with tf.GradientTape() as tape:
         tape.watch(y)
         z = norm.inverse(y, training=True)

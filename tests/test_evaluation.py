@@ -18,10 +18,8 @@ from tfp_realnvp.evaluation import (
 )
 
 random = np.random.default_rng(0)
-x, y = random.integers(0, 256, (20, 8, 8, 3)).astype(np.uint8), np.arange(20) % 3
+x, y = random.integers(0, 256, (20, 4, 4, 3)).astype(np.uint8), np.arange(20) % 3
 images = arrays((x[:12], y[:12]), (x[12:], y[12:]), num_classes=3)
-
-
 both = pytest.mark.parametrize("conditional", [pytest.param(False, marks=pytest.mark.slow), True])
 
 
@@ -36,7 +34,7 @@ def test_estimate():
 
 @both
 def test_log_prob_draws(conditional):
-    m = scaled_model(conditional)
+    m = scaled_model(conditional, (4, 4, 3), 1)
     log_prob = log_prob_draws(m, images, 3, seed=5, conditional=conditional, batch_size=3)
     assert log_prob.shape == (3, 8)
     for draw in range(3):
@@ -86,7 +84,7 @@ def test_the_weighted_bound_tends_to_the_probability_of_the_integers():
 
 
 def test_log_prob_of_conditions():
-    m = scaled_model(conditional=True)
+    m = scaled_model(True, (4, 4, 3), 1)
     log_prob = log_prob_of_conditions(m, x[:5], np.eye(3, dtype=np.float32), batch_size=2)
     assert log_prob.shape == (5, 3)
     for j, condition in enumerate(np.eye(3, dtype=np.float32)):
@@ -96,7 +94,7 @@ def test_log_prob_of_conditions():
 
 @both
 def test_inversion_error(conditional):
-    m = scaled_model(conditional)
+    m = scaled_model(conditional, (4, 4, 3), 1)
     batches = data.evaluation_batches(images, 3, conditional, noise_seed=0)
     assert 0 < inversion_error(m, batches) < 0.01
 
@@ -107,7 +105,7 @@ def test_inversion_error(conditional):
             return m.decode(*args) + self.offset
 
     broken = Broken()
-    broken.offset = tf.constant(np.eye(8)[:, :, None] * [0, 0, 3], tf.float32)
+    broken.offset = tf.constant(np.eye(4)[:, :, None] * [0, 0, 3], tf.float32)
     assert inversion_error(broken, batches) == pytest.approx(3, abs=0.01)
     broken.offset = np.float32(np.nan)
     assert np.isnan(inversion_error(broken, batches))

@@ -69,7 +69,7 @@ def test_bits_are_those_of_the_integers_that_are_shown(name, request):
     np.testing.assert_allclose(shown.bits_per_dim, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["explorer", "conditional"])
+@pytest.mark.parametrize("name", [pytest.param("explorer", marks=pytest.mark.slow), "conditional"])
 def test_the_four_are_corners_of_their_manifold(name, request):
     explorer = request.getfixturevalue(name)
     anchors = some(explorer)

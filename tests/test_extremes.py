@@ -87,6 +87,7 @@ def test_pixels_beyond_the_margin_have_no_density(model):
     assert not np.isfinite(model.distribution.log_prob(x)).any()
 
 
+@pytest.mark.slow
 def test_logits_far_outside_of_every_image(model):
     flow = model.distribution.bijector.bijectors[1]
     for size in (10.0, 1000.0):
@@ -129,7 +130,8 @@ def scales_exploded(flow, factor):
             v.assign(value)
 
 
-@pytest.mark.parametrize("factor", [pytest.param(10, marks=pytest.mark.slow), 100])
+@pytest.mark.slow
+@pytest.mark.parametrize("factor", [10, 100])
 def test_the_bound_holds_scales_that_explode(model, factor):
     """VincentStimper/normalizing-flows#67: image samples jump to infinity, a scale near 0 is inverted."""
     unbounded = model.distribution.bijector.bijectors[1]
@@ -195,7 +197,8 @@ def banana(n, seed):
     return np.stack([x2**2 / 4 + values.normal(size=n), x2], axis=-1).astype(np.float32)
 
 
-@pytest.mark.parametrize("use_batch_norm", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("use_batch_norm", [False, True])
 def test_the_banana_density(use_batch_norm):
     """google-deepmind/distrax#203: training goes well, validation to infinity."""
     model = vector_model(2, 6, (64,), 2e-3, use_batch_norm=use_batch_norm)

@@ -204,7 +204,7 @@ def test_on_batch_is_one_step_of_fit(kind, plain):
     )
 
 
-@kinds
+@vector_kinds
 def test_evaluate_is_the_mean_of_predict(kind):
     model, _ = fitted(kind)
     x, y = kind.data(SIZE)

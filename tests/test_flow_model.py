@@ -41,7 +41,7 @@ def test_fit_learns_and_reports():
     np.testing.assert_allclose(
         history["val_loss"][-1], history["val_bits_per_dim"][-1] * 16 * np.log(2) + l2, rtol=1e-5
     )
-    # Keras has the same traced step for both shapes, in which sides are unknown: they are seen before.
+    # Keras has the same traced step for events of another shape, of unknown sides: they are seen before.
     with pytest.raises(ValueError, match=r"`events` must be of shape .* got \(8, 6, 6, 1\)"):
         model.fit(np.zeros((8, 6, 6, 1), np.uint8), verbose=0)
 
@@ -130,7 +130,7 @@ def test_the_l2_term_is_of_the_flows_own_weight_scales_only():
     np.testing.assert_allclose(half, 0.5 * sum(np.square(v).sum() for v in scales), rtol=1e-6)
 
 
-@pytest.mark.parametrize("how", ["gradient_tape", "minimize", "fit"])
+@pytest.mark.parametrize("how", ["gradient_tape", pytest.param("minimize", marks=pytest.mark.slow), "fit"])
 def test_everything_is_trained(how):
     model = image_model(use_batch_norm=False)
     dist = model.distribution

@@ -81,7 +81,7 @@ def assert_within(error, bound, meaningful):
     assert ((error <= bound) | ~np.asarray(meaningful)).all()
 
 
-@few_and_many(40)
+@few_and_many(30)
 def test_float64_is_as_exact_as_the_condition_allows(examples):
     bounds = []
 
@@ -102,7 +102,7 @@ def test_float64_is_as_exact_as_the_condition_allows(examples):
     assert np.mean(np.array(bounds) < 1e-6) > 0.9
 
 
-@few_and_many(40)
+@few_and_many(30)
 def test_log_determinants_are_those_of_the_jacobian(examples):
     bounds = []
 

@@ -21,7 +21,10 @@ COMMANDS = [
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+@pytest.mark.parametrize(
+    "block",
+    [pytest.param(block, marks=[pytest.mark.slow] if i else [], id=str(i)) for i, block in enumerate(BLOCKS)],
+)
 def test_code_block(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     pathlib.Path("photos").mkdir()  # The reader's own.

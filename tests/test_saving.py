@@ -289,7 +289,9 @@ def test_a_configuration_makes_the_same_architecture(name):
         assert_computes_the_same(new, model, name)
 
 
-@pytest.mark.parametrize("name", ["conditional", "image", "stock_chain"])
+@pytest.mark.parametrize(
+    "name", ["conditional", "stock_chain", pytest.param("image", marks=pytest.mark.slow)]
+)
 def test_an_exported_model_gives_the_same_densities(name, tmp_path):
     model, inputs = saved(name), data(name)
     desired = model.predict(inputs, verbose=0)
@@ -486,6 +488,7 @@ def test_an_older_file_survives_what_goes_wrong_in_writing(tmp_path, monkeypatch
 def test_a_frozen_part_of_a_network_stays_frozen(tmp_path):
     flow = rnvp.RealNVP((2,), num_couplings=2, hidden_units=(4,))
     model = rnvp.FlowModel(tfd.TransformedDistribution(tfd.Sample(tfd.Normal(0.0, 1.0), [2]), flow))
+    number = len(flow.trainable_variables)
     model.flow_layers[0].hidden[0].trainable = False
     model.compile("adam")
     x = np.random.default_rng(0).normal(size=(16, 2)).astype(np.float32)
@@ -494,6 +497,6 @@ def test_a_frozen_part_of_a_network_stays_frozen(tmp_path):
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert not loaded.flow_layers[0].hidden[0].trainable
     assert loaded.flow_layers[0].out.trainable
-    assert len(loaded.trainable_variables) == len(model.trainable_variables) == 8
-    assert len(flow.trainable_variables) == 8  # TensorFlow Probability sees it, too.
+    frozen = [len(m.trainable_variables) for m in (loaded, model, flow)]
+    assert frozen == [number - 2] * 3
     assert int(loaded.optimizer.iterations) == int(model.optimizer.iterations) == 1

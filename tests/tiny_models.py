@@ -33,12 +33,12 @@ def conditional_model(**kwargs):
 
 
 @functools.cache
-def scaled_model(conditional=False):
-    """A model of two scales over images of 8 x 8 x 3, for tests that leave its variables as they are."""
+def scaled_model(conditional=False, event_shape=(8, 8, 3), num_scales=2):
+    """A model of images, by default of two scales, for tests that leave its variables as they are."""
     random.seed(0)  # Of the initial weights, whichever test is the first.
     flow = rnvp.RealNVP(
-        (8, 8, 3),
-        2,
+        event_shape,
+        num_scales,
         num_residual_blocks=0,
         base_filters=2,
         conditional_event_shape=(3,) if conditional else None,

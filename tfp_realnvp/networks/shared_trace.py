@@ -1,7 +1,6 @@
 """One traced function for all layers of a network that are built alike."""
 
 from collections.abc import Hashable
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -43,7 +42,6 @@ class _Trace:
     """The function of a layer's variables that it computes, for all layers built alike."""
 
     def __init__(self, layer, x, training):
-
         def run(x, values):
             variables = layer.variables
             with keras.StatelessScope(list(zip(variables, values, strict=True))) as scope:
@@ -83,10 +81,9 @@ def _outermost_graph():
 def _kind(layer: keras.layers.Layer) -> Hashable:
     """What a layer computes, but for the values of its variables."""
     return tuple(
-        (type(x), _hashable(x.get_config(), x.name), x.compute_dtype, x.variable_dtype, x.trainable)
-        for x in layer._flatten_layers()
+        (type(x), x.compute_dtype, x.variable_dtype, repr(_configuration(x))) for x in layer._flatten_layers()
     )
 
 
-def _hashable(config: dict[str, Any], name: str) -> str:
-    return repr({k: v for k, v in config.items() if k not in ("name", "dtype")})
+def _configuration(layer):
+    return {k: v for k, v in layer.get_config().items() if k not in ("name", "dtype")}
