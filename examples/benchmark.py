@@ -23,7 +23,7 @@ from benchmarked.subject import Subject, medians
 
 TABLES = {}  # Functions that yield rows, by name.
 
-flags.DEFINE_bool("quick", False, "Small flows, few rounds, under 2 minutes.")
+flags.DEFINE_bool("quick", False, "Small flows, few rounds, a few minutes.")
 flags.DEFINE_multi_string("table", None, "Only these; all by default.")
 flags.DEFINE_string("out", "benchmark.json", "File for the figures.")
 FLAGS = flags.FLAGS
