@@ -15,7 +15,7 @@ class FusedAdam(keras.optimizers.Adam):
     """Keras's Adam with a graph that is built and run faster; numbers differ by rounding alone.
 
     Each variable takes four operations, two more to clip its gradient and two for its moving
-    average, where Keras takes 25. Arguments, variables and files are those of
+    average, where Keras takes more than twice as many. Arguments, variables and files are those of
     `keras.optimizers.Adam`. Where an option or a variable needs more (see `is_fused`), all is
     computed as Keras does.
 
