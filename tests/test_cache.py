@@ -142,3 +142,84 @@ def test_a_kept_sample_is_scored_with_the_new_variables():
     after = dist.log_prob(x)
     np.testing.assert_allclose(after, dist.log_prob(tf.identity(x)), rtol=1e-6)
     assert np.abs(after - before).max() > 1e-3
+
+
+SCOPES = ["log_det_jacobian_penalty", "forward_log_det_jacobian", "chain/inverse_log_det_jacobian/"]
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_no_name_scope_hands_out_an_old_value(scope):
+    bijector = CONSTRUCTORS["coupling_vector"].bijector()
+    x = CONSTRUCTORS["coupling_vector"].data((3,))
+    for _ in range(2):
+        with tf.name_scope(scope), tf.GradientTape() as tape:
+            y = bijector.forward(x)
+        assert_close([y], [bijector.forward(tf.identity(x))])
+        assert all(g is not None for g in tape.gradient(y, bijector.trainable_variables))
+        for v in bijector.trainable_variables:
+            v.assign_add(0.1 * tf.ones_like(v))
+
+
+def by_autodiff(function):
+    def log_det(x):
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(x)
+            y = function(x)
+        return tf.linalg.slogdet(tape.batch_jacobian(y, x, experimental_use_pfor=False))[1]
+
+    return log_det
+
+
+def inline(flow):
+    return tfb.Inline(
+        forward_fn=flow.forward,
+        inverse_fn=flow.inverse,
+        forward_log_det_jacobian_fn=by_autodiff(flow.forward),
+        inverse_log_det_jacobian_fn=by_autodiff(flow.inverse),
+        forward_min_event_ndims=1,
+    )
+
+
+@pytest.fixture(scope="module")
+def small_flow():
+    return rnvp.RealNVP((2,), num_couplings=2, hidden_units=(4,))
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda b: b, lambda b: tfb.Chain([tfb.Scale(2.0), b])], ids=["alone", "chain"]
+)
+def test_a_stock_log_det_by_autodiff_sees_our_flow(small_flow, wrap):
+    base = tfd.MultivariateNormalDiag(tf.zeros(2))
+    y = tf.constant([[0.3, -0.5], [1.0, 2.0]])
+    with tf.GradientTape() as tape:
+        actual = tfd.TransformedDistribution(base, wrap(inline(small_flow))).log_prob(y)
+    expected = tfd.TransformedDistribution(base, wrap(small_flow)).log_prob(y)
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
+    assert any(g is not None for g in tape.gradient(actual, small_flow.trainable_variables))
+
+
+def test_a_flow_inside_a_stock_bijector_keeps_nothing(small_flow):
+    coupling = tfb.RealNVP(num_masked=2, bijector_fn=lambda x0, depth, **kwargs: small_flow)
+    bijectors = coupling, inline(small_flow), tfb.Chain([tfb.Shift(1.0), coupling])
+    counts, tensor = [], type(tf.zeros([]))
+    for rounds in (1, 1, 3):
+        for bijector in bijectors * rounds:
+            y = tf.ones([3, 2 if bijector is bijectors[1] else 4])
+            bijector.inverse_log_det_jacobian(y, 1)
+            bijector.forward_log_det_jacobian(y, 1)
+            del y
+        gc.collect()
+        counts.append(sum(type(o) is tensor for o in gc.get_objects()))
+    assert counts[1] == counts[2]
+
+
+@pytest.mark.parametrize("direction", ["forward", "inverse"])
+def test_a_log_det_under_a_tape_has_its_gradients(direction):
+    """Its value was asked for where no tape recorded."""
+    bijector = CONSTRUCTORS["coupling_vector"].bijector()
+    x = CONSTRUCTORS["coupling_vector"].data((3,))
+    kept = getattr(bijector, direction)(x)
+    with tf.GradientTape() as tape:
+        log_det = getattr(bijector, f"{direction}_log_det_jacobian")(x, 1)
+    gradients = tape.gradient(log_det, bijector.trainable_variables)
+    assert kept is not None and any(g is not None and np.abs(g).max() > 0 for g in gradients)

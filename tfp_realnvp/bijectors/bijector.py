@@ -9,6 +9,7 @@ import tensorflow_probability as tfp
 
 from tfp_realnvp.arguments import check_bool, check_training, float_dtype
 from tfp_realnvp.bijectors.layer_variables import LayerVariables
+from tfp_realnvp.bijectors.log_det_walk import on_the_way_to_a_log_det
 from tfp_realnvp.bijectors.memory import Memory
 from tfp_realnvp.hints import DTypeLike, TensorLike
 
@@ -35,8 +36,9 @@ class Bijector(tfp.bijectors.Bijector):
 
     A log-determinant asked for right after its value, by the same tensor (as
     `log_prob` and `experimental_sample_and_log_prob` do, through any `tfb.Chain`),
-    costs no second evaluation. Values asked for again are always computed anew: unlike
-    stock bijectors, `b.inverse(b.forward(x))` inverts. One rule follows in eager mode:
+    costs no second evaluation, but where a gradient tape records the second and not the first.
+    Values asked for again are always computed anew: unlike stock bijectors,
+    `b.inverse(b.forward(x))` inverts. One rule follows in eager mode:
     do not change variables between `x = b.inverse(y)` and the log-determinant at `y`
     that belongs to it, while `x` is kept (with `training=True` it need not be): that
     log-determinant is of the pass which gave `x`.
@@ -130,28 +132,24 @@ class Bijector(tfp.bijectors.Bijector):
 
     def _forward(self, x, training=None, conditional_input=None):
         arguments = self._checked_arguments(training, conditional_input)
-        for_log_det = _on_the_way_to_a_log_det()
+        for_log_det = on_the_way_to_a_log_det()
         found = self._memory.find(arguments, x=x) if for_log_det else None
         if found is not None:
             return found[1]
         y, fldj = self._forward_and_log_det(x, training, conditional_input)
         y = tf.identity(y) if y is x else y
-        self._memory.keep(x, y, fldj, arguments, computed=y, until_taken=for_log_det)
-        if training:
-            self._memory.pin(y)  # So that moving statistics move once, even if `y` is not kept.
+        self._memory.keep(x, y, fldj, arguments, computed=y, is_pinned=training or for_log_det)
         return y
 
     def _inverse(self, y, training=None, conditional_input=None):
         arguments = self._checked_arguments(training, conditional_input)
-        for_log_det = _on_the_way_to_a_log_det()
+        for_log_det = on_the_way_to_a_log_det()
         found = self._memory.find(arguments, y=y) if for_log_det else None
         if found is not None:
             return found[0]
         x, ildj = self._inverse_and_log_det(y, training, conditional_input)
         x = tf.identity(x) if x is y else x
-        self._memory.keep(x, y, -ildj, arguments, computed=x, until_taken=for_log_det)
-        if training:
-            self._memory.pin(x)  # So that moving statistics move once, even if `x` is not kept.
+        self._memory.keep(x, y, -ildj, arguments, computed=x, is_pinned=training or for_log_det)
         return x
 
     def _forward_log_det_jacobian(self, x, training=None, conditional_input=None):
@@ -203,8 +201,3 @@ def _summed(log_det, x, event_ndims, min_event_ndims):
     shape = tf.shape(x)
     first = tf.size(shape) - event_ndims
     return tf.reduce_sum(tf.ones(shape[first : first + more], log_det.dtype) * log_det, list(range(-more, 0)))
-
-
-def _on_the_way_to_a_log_det():
-    """Whether a log-determinant asks for this value, as a chain's does of its members."""
-    return "log_det_jacobian" in tf.get_current_name_scope()

@@ -14,8 +14,9 @@ import weakref
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.eager.record import could_possibly_record
 
-_Evaluation = collections.namedtuple("_Evaluation", "x, y, fldj, arguments, graph")
+_Evaluation = collections.namedtuple("_Evaluation", "x, y, fldj, arguments, graph, recorded")
 
 
 class Memory:
@@ -40,7 +41,7 @@ class Memory:
         fldj: tf.Tensor,
         arguments: tuple[Any, ...],
         computed: tf.Tensor,
-        until_taken: bool,
+        is_pinned: bool | None,
     ) -> None:
         """Keeps an evaluation, in place of an older one of the same input.
 
@@ -48,19 +49,17 @@ class Memory:
           x, y, fldj: `Tensor`s.
           arguments: Tuple of the call arguments.
           computed: Which of `x` and `y` was computed.
-          until_taken: Python `bool`, whether to keep it even if nobody keeps `computed`.
+          is_pinned: Python `bool`, whether to keep it even if nobody keeps `computed`, until it is
+            taken or another one is pinned. So moving statistics move once.
         """
         self.take(arguments, **({"y": y} if computed is x else {"x": x}))
-        x, y = (
-            weakref.ref(tensor, self._forget) if tensor is computed and not until_taken else _hold(tensor)
-            for tensor in (x, y)
-        )
-        self._evaluations.append(_Evaluation(x, y, _hold(fldj), arguments, _graph()))
-
-    def pin(self, computed: tf.Tensor) -> None:
-        """Keeps the evaluation of `computed` until it is taken, or another one is pinned."""
-        if tf.executing_eagerly():
+        if is_pinned and tf.executing_eagerly():
             self._pinned = computed
+        x, y = (
+            weakref.ref(tensor, self._forget) if tensor is computed else _hold(tensor) for tensor in (x, y)
+        )
+        recorded = could_possibly_record()
+        self._evaluations.append(_Evaluation(x, y, _hold(fldj), arguments, _graph(), recorded))
 
     def find(
         self, arguments: tuple[Any, ...], *, x: tf.Tensor | None = None, y: tf.Tensor | None = None
@@ -83,11 +82,12 @@ class Memory:
         return tensors
 
     def _last(self, arguments, x, y):
-        graph = _graph()
+        graph, records = _graph(), could_possibly_record()
         for evaluation in reversed(self._evaluations):
             if (
                 (evaluation.x() is x if x is not None else evaluation.y() is y)
                 and evaluation.graph == graph
+                and evaluation.recorded >= records  # Else a tape would know no gradient of it.
                 and all(a is b for a, b in zip(evaluation.arguments, arguments, strict=True))
             ):
                 return evaluation
