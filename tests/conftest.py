@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from absl import flags
+from traced_memory import graphs_are_freed
 
 if not flags.FLAGS.is_parsed():
     flags.FLAGS(["pytest"], known_only=True)
@@ -28,6 +29,12 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True, scope="module")
 def seeded_module():
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def freed_module():
+    with graphs_are_freed():
+        yield
 
 
 @pytest.fixture(autouse=True)

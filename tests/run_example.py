@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from absl import flags, logging
+from traced_memory import graphs_are_freed
 
 EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 FLAGS = flags.FLAGS
@@ -52,6 +53,7 @@ def run_example(script, *arguments):
       app.UsageError, flags.Error: where it refuses its command line.
     """
     printed = io.StringIO()
-    with loaded_example(script, *arguments) as (module, rest), contextlib.redirect_stdout(printed):
+    program = loaded_example(script, *arguments)
+    with graphs_are_freed(), program as (module, rest), contextlib.redirect_stdout(printed):
         module.main(rest)
     return printed.getvalue()

@@ -180,7 +180,8 @@ def test_evaluate(trained):
     runs = [trained("--preset=tiny", f"--seed={seed}") for seed in (0, 1)]
     flags = ("--num_draws=2", "--num_images=100", "--batch_size=50")
     printed = run("evaluate.py", *(f"--run={path}" for path in runs), *flags)
-    header, _, of_seeds = rows = [line.strip("| \n").split(" | ") for line in printed.splitlines()]
+    table = [line for line in printed.splitlines() if line.startswith("|")]  # Progress is printed too.
+    header, _, of_seeds = rows = [line.strip("| \n").split(" | ") for line in table]
     assert header[:3] == ["data set", "paper (train)", "test bits/dim"]
     means = []
     for path in runs:

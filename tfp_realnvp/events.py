@@ -7,6 +7,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_realnvp.hints import TensorLike
+from tfp_realnvp.static_shape import with_shape
 
 
 def of_shape(value: TensorLike, event_shape: tf.TensorShape, name: str) -> tf.Tensor:
@@ -18,7 +19,7 @@ def of_shape(value: TensorLike, event_shape: tf.TensorShape, name: str) -> tf.Te
     if value.shape.rank is None:
         return value
     # In a graph sides may be unknown until it runs.
-    return tf.ensure_shape(value, value.shape[: -event_shape.rank].concatenate(event_shape))
+    return with_shape(value, value.shape[: -event_shape.rank].concatenate(event_shape))
 
 
 def _check_ends_in(shape, event_shape, name):

@@ -13,6 +13,7 @@ from tfp_realnvp.bijectors.conditioner import Conditioner
 from tfp_realnvp.bijectors.function_variables import FunctionVariables
 from tfp_realnvp.bijectors.layer_variables import is_keras_layer
 from tfp_realnvp.hints import ArrayLike, DTypeLike, Variable
+from tfp_realnvp.static_shape import with_shape
 
 
 class AffineCoupling(Bijector):
@@ -172,7 +173,7 @@ class AffineCoupling(Bijector):
             raise ValueError(
                 f"`{self.name}` has a mask of shape {self._mask.shape}; got events of {events.shape[1:]}."
             )
-        events = tf.ensure_shape(events, [None, *sides])
+        events = with_shape(events, [None, *sides])
         kept, changed = (tf.constant(mask, events.dtype) for mask in (self._mask, ~self._mask))
         # Not `tf.where`, whose broadcasting is slow; whatever is where the factor is 0 is dropped alike.
         kept_events = tf.math.multiply_no_nan(events, kept)

@@ -14,6 +14,7 @@ from tfp_realnvp.hints import ArrayLike, DTypeLike, InputShape
 from tfp_realnvp.moving_statistics import moved as moved_statistic
 from tfp_realnvp.moving_statistics import num_elements
 from tfp_realnvp.replicas import mean_of_all_replicas, sum_of_all_replicas
+from tfp_realnvp.static_shape import with_shape
 
 
 class BatchNormalization(Bijector):
@@ -233,9 +234,7 @@ class BatchNormalization(Bijector):
         event = x.shape[-ndims:]
         if not event.is_compatible_with(self._event_shape):
             raise ValueError(f"`{self.name}` is for events of shape {self._event_shape}; got {event}.")
-        return (
-            x if x.shape.rank is None else tf.ensure_shape(x, x.shape[:-ndims].concatenate(self._event_shape))
-        )
+        return x if x.shape.rank is None else with_shape(x, x.shape[:-ndims].concatenate(self._event_shape))
 
 
 @keras.saving.register_keras_serializable("tfp_realnvp")

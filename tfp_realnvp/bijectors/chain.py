@@ -69,8 +69,8 @@ class Chain(Bijector):
           recompute: Python `bool`, whether the backward pass rebuilds the activations in
             the networks of couplings, instead of keeping them: it keeps one event of
             each coupling, and runs its network once more. Gradients, moving statistics and
-            dropout stay what they are; second derivatives are not supported. The state of
-            networks must be in Keras 3 layers.
+            dropout stay what they are. Second derivatives need a `tf.function`; eager calls raise.
+            The state of networks must be in Keras 3 layers.
           parameters: Constructor arguments of a subclass, for `copy`.
           name: Python `str`.
 

@@ -13,6 +13,7 @@ from tfp_realnvp.bijectors.function_variables import FunctionVariables
 from tfp_realnvp.bijectors.layer_variables import is_keras_layer
 from tfp_realnvp.bijectors.precision import full_precision
 from tfp_realnvp.hints import TensorLike
+from tfp_realnvp.static_shape import with_shape
 
 
 class Conditioner:
@@ -131,7 +132,7 @@ class Conditioner:
             if condition.shape.rank is None
             else condition.shape[condition.shape.rank - ndims :]
         )
-        return tf.ensure_shape(flat, [None, *sides])
+        return with_shape(flat, [None, *sides])
 
     def _check_batch(self, condition, condition_ndims, x, event_ndims):
         """Raises if the batch axes of a condition do not fit those of the events."""
@@ -180,7 +181,7 @@ def _at_least_one(tensors):
     def padded(tensor):
         missing = tf.maximum(0, 1 - tf.shape(tensor)[0])
         result = tf.pad(tensor, [[0, missing], *[[0, 0]] * (tensor.shape.rank - 1)])
-        return tf.ensure_shape(result, [None, *tensor.shape[1:]])
+        return with_shape(result, [None, *tensor.shape[1:]])
 
     return tf.nest.map_structure(padded, tensors)
 

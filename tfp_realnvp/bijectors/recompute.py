@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
+from tensorflow.python.eager.forwardprop_util import pack_tangents
 
 from tfp_realnvp.bijectors.affine_coupling import AffineCoupling
 from tfp_realnvp.bijectors.bijector import Bijector
@@ -25,12 +26,13 @@ def recompute(
     `tf.recompute_grad` does so for functions without state. Here the state of Keras layers is
     an argument of that function: moving statistics and seeds move once, and the second run
     has those of the first, hence dropout's mask. Inside of a `tf.function` both runs are
-    functions of their own, which couplings built alike share.
+    functions of their own, which couplings built alike share, and derivatives of any order are right;
+    eager calls raise `NotImplementedError` at second ones.
 
     Args:
       function: Function of `Tensor`s to a sequence of `Tensor`s.
       bijectors: Sequence of the bijectors that it evaluates. As long as a network of theirs is
-        not built, everything is kept.
+        not built, and under a `tf.autodiff.ForwardAccumulator`, everything is kept.
       inputs: Sequence of `Tensor`s.
       trains: Python `bool`, whether the function may move state.
       shared: `SharedFunctions`.
@@ -42,7 +44,7 @@ def recompute(
       ValueError: if it may move state that is in no Keras 3 layer.
     """
     layers = list({id(x): x for b in bijectors for x in _layers(b)}.values())
-    if not all(layer.built for layer in layers):
+    if _in_forward_mode() or not all(layer.built for layer in layers):
         return function(*inputs)
     variables = list({id(v): v for layer in layers for v in layer.variables}.values())
     if trains:
@@ -76,8 +78,9 @@ def recompute(
         return outputs
 
     def in_functions(*tensors):
-        arguments = [*_split(tf.nest.map_structure(tf.stop_gradient, tensors), len(inputs)), given]
-        outputs, after = functions[0](*arguments)
+        arguments = [*_split(tensors, len(inputs)), given]
+        # A tape that sees the forward pass would keep its activations; second derivatives are of `arguments`.
+        outputs, after = functions[0](*tf.nest.map_structure(tf.stop_gradient, arguments))
         states.append(after)
         return outputs, lambda *upstream: functions[1](*arguments, list(upstream))
 
@@ -92,6 +95,11 @@ def recompute(
         if is_new:
             variable.assign(new)
     return outputs
+
+
+def _in_forward_mode():
+    """Whether there is a `tf.autodiff.ForwardAccumulator`."""
+    return bool(pack_tangents([]).indices)
 
 
 def _value(variable):
