@@ -21,13 +21,16 @@ from tfp_realnvp.hints import Path, Seed, TensorLike
 from tfp_realnvp.images import add_noise, bits_per_dim, in_range, num_levels_of, stateless_seed
 from tfp_realnvp.in_batches import in_batches
 from tfp_realnvp.keras_inputs import inputs, of_events
+from tfp_realnvp.networks.adaptations import adapt, adaptations
 from tfp_realnvp.networks.coupling_network import WEIGHT_SCALES, CouplingNetwork
 from tfp_realnvp.pretrained import model_path
+from tfp_realnvp.rebuilt_optimizer import build_for
 from tfp_realnvp.recalibration import recalibrate
 from tfp_realnvp.replicas import own_rows, reducible
 from tfp_realnvp.serialization import deserialize, serialize
 from tfp_realnvp.skip_non_finite import SkipNonFinite, skipping, stays_where_skipped
 from tfp_realnvp.snapshot import put_back
+from tfp_realnvp.traced_variables import TracedVariables
 from tfp_realnvp.uniform_noise import uniform_noise
 from tfp_realnvp.unmoved_statistics import warns_where_unmoved
 from tfp_realnvp.whole_file import whole_file
@@ -122,8 +125,8 @@ class FlowModel(keras.Model):
         self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
         self._num_levels = num_levels_of(distribution)
         self._noise = keras.random.SeedGenerator(seed)
-        self._forward = self._compiled(distribution.bijector.forward)
-        self._inverse = self._compiled(distribution.bijector.inverse)
+        self._traced_variables = TracedVariables(self)
+        self._compile_bijector()
         self._checkpointed = LayerVariables([self])
         self._fingerprint = Fingerprint(self.flow_layers)
         self._build_with_known_shapes()
@@ -152,6 +155,9 @@ class FlowModel(keras.Model):
     ) -> None:
         """As `keras.Model.compile`, with an optimizer and a loss by default.
 
+        What is frozen, thawed or added (`enable_lora`) later counts from the next `fit` on, without
+        another `compile`: see `build_optimizer`.
+
         Args:
           optimizer: Optimizer of Keras, or its name; `"adam"` is a `FusedAdam`.
           loss: Loss of Keras, given as `y_pred` the log-density of events in nats; by default
@@ -171,6 +177,7 @@ class FlowModel(keras.Model):
         check_bool(skip_non_finite, "skip_non_finite")
         loss = keras.losses.get(loss or negative_log_density)
         optimizer = FusedAdam() if optimizer == "adam" else optimizer
+        self._optimizer_is_shared = getattr(optimizer, "built", False)  # Perhaps with another model.
         super().compile(optimizer, loss, *args, auto_scale_loss=auto_scale_loss, **kwargs)
         scaled = keras.optimizers.LossScaleOptimizer
         computes_in_float16 = any(x.compute_dtype == "float16" for x in self._flatten_layers())
@@ -178,8 +185,34 @@ class FlowModel(keras.Model):
             self.optimizer = scaled(self.optimizer)
         if skip_non_finite and not isinstance(self.optimizer, SkipNonFinite):
             self.optimizer = skipping(self.optimizer)
-        if all(layer.built for layer in self.flow_layers):
-            self.optimizer.build(self.trainable_variables)  # Inside `fit` every step would be traced twice.
+        self.build_optimizer()
+
+    def build_optimizer(self) -> None:
+        """Builds the optimizer for what is trainable now, as `compile` and the beginning of `fit` do.
+
+        What stays trainable keeps its moments, those of other variables are dropped or begin at
+        zero. An optimizer that was built before it came to `compile` drops none. This does
+        nothing where networks are not built yet.
+
+        Raises:
+          ValueError: if the optimizer is built for other variables, and cannot be anew.
+        """
+        if all(layer.built for layer in self.flow_layers):  # Else a step does, and is traced twice.
+            with self.distribute_strategy.scope():
+                build_for(self.optimizer, self.trainable_variables, self._optimizer_is_shared)
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """As Keras's, which it calls before it trains; what is frozen or thawed since `compile` counts."""
+        self.build_optimizer()
+        return super().make_train_function(force or self._traced_variables.have_changed("train", trains=True))
+
+    def make_test_function(self, force: bool = False) -> Any:
+        """As Keras's, which it calls before it evaluates."""
+        return super().make_test_function(force or self._traced_variables.have_changed("test"))
+
+    def make_predict_function(self, force: bool = False) -> Any:
+        """As Keras's, which it calls before it predicts."""
+        return super().make_predict_function(force or self._traced_variables.have_changed("predict"))
 
     @staticmethod
     def from_pretrained(name: str) -> "FlowModel":
@@ -306,6 +339,10 @@ class FlowModel(keras.Model):
             return add_noise(events, own_rows(uniform_noise, tf.shape(events), seed, dtype))
         return add_noise(events, uniform_noise(self.distribution.event_shape, (0, 0), dtype))
 
+    def _compile_bijector(self):
+        self._forward = self._compiled(self.distribution.bijector.forward)
+        self._inverse = self._compiled(self.distribution.bijector.inverse)
+
     def _compiled(self, method):
         """`method` of the bijector, as a compiled function of a value and a condition."""
 
@@ -377,7 +414,7 @@ class FlowModel(keras.Model):
             given to a flow that takes none, or `batch_size` is less than 1.
         """
         events, ndims = self._continuous(events), self.distribution.event_shape.rank
-        return self._in_batches(self._inverse, events, ndims, conditional_input, batch_size)
+        return self._in_batches("_inverse", events, ndims, conditional_input, batch_size)
 
     def decode(
         self, latents: TensorLike, conditional_input: TensorLike | None = None, batch_size: int | None = None
@@ -398,15 +435,18 @@ class FlowModel(keras.Model):
         shape = self.distribution.distribution.event_shape
         latents = of_shape(latents, shape, "latents")
         latents = tf.cast(latents, self.distribution.dtype)
-        return self._in_batches(self._forward, latents, shape.rank, conditional_input, batch_size)
+        return self._in_batches("_forward", latents, shape.rank, conditional_input, batch_size)
 
-    def _in_batches(self, method, value, event_ndims, condition, batch_size):
+    def _in_batches(self, name, value, event_ndims, condition, batch_size):
         batch = value.shape[:-event_ndims]
         if condition is not None:
             condition = tf.convert_to_tensor(condition)
             check_condition(condition, batch, self.distribution)
         if batch_size is not None:
             check_integer(batch_size, "batch_size", least=1)
+        if self._traced_variables.have_changed("bijector"):
+            self._compile_bijector()
+        method = getattr(self, name)
         if batch_size is None or not batch.rank:
             return method(value, condition)
         for shape in condition_shapes(self.distribution):
@@ -518,6 +558,9 @@ class FlowModel(keras.Model):
     def save(self, filepath: Path, overwrite: bool = True, **kwargs: Any) -> None:
         """As `keras.Model.save`; what is at `filepath` stays until all of the new file is written.
 
+        As in Keras, the low-rank matrices of LoRA are written as part of the kernels that they
+        change, and begin anew at zero; kernels of integers are rounded once more for that.
+
         Args:
           filepath: Name of the file: `.keras`, or `.h5`.
           overwrite: Python `bool`, whether to replace a file without a question.
@@ -578,6 +621,7 @@ class FlowModel(keras.Model):
             "seed": self.seed,
             "name": self.name,
             "trainable": self.trainable,
+            "adaptations": adaptations(self),
             "frozen_layers": [i for i, x in enumerate(self._flatten_layers(False)) if not x.trainable],
         }
 
@@ -586,11 +630,12 @@ class FlowModel(keras.Model):
         cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> "FlowModel":
         config = dict(config)
-        frozen = config.pop("frozen_layers", [])
+        frozen, adapted = config.pop("frozen_layers", []), config.pop("adaptations", [])
         model = cls(**{**config, "distribution": deserialize(config["distribution"])})
         for i, layer in enumerate(model._flatten_layers(False)):
             if layer.trainable == (i in frozen):
                 layer.trainable = not layer.trainable  # Of what is in it, too, which comes after it.
+        adapt(model, adapted)
         return model
 
 
