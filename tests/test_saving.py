@@ -363,6 +363,23 @@ def test_adapted_networks_are_restored_from_every_format(name, tmp_path):
         np.testing.assert_array_equal(copy.deepcopy(flow).inverse(vectors(3)), flow.inverse(vectors(3)))
 
 
+@pytest.mark.parametrize("name", ["vector", "conditional"])
+def test_whole_models_in_the_older_format(name, tmp_path):
+    model = filled(name)
+    model.compile()
+    for file in ("model.h5", "model.hdf5"):
+        model.save(tmp_path / file)
+        new = keras.models.load_model(tmp_path / file)
+        assert_equal(weights(new), weights(model))
+        assert_computes_the_same(new, model, name)
+
+
+def test_the_older_format_has_no_place_for_two_variables_of_one_name(tmp_path):
+    with pytest.raises(ValueError, match=r"same name.*model.h5. Save it as `.keras`"):
+        saved("stock_chain").save(tmp_path / "model.h5")
+    assert not list(tmp_path.iterdir())
+
+
 def test_adapted_networks_refuse_the_weights_of_others(tmp_path):
     plain, tuned, rounded = vector_model(), adapted("lora"), adapted("int8")
     # Keras writes merged kernels: the weights of a tuned network are those of a plain one.

@@ -99,13 +99,19 @@ class FlowModel(keras.Model):
 
         Raises:
           TypeError: if `distribution` has no bijector, or `l2` or `seed` is no number.
-          ValueError: if it has a batch shape or no known event shape, or `l2` is negative.
+          ValueError: if it has a batch shape, or no known event shape or one of several parts, or
+            `l2` is negative.
         """
         for attribute in ("distribution", "bijector", "event_shape"):
             if not hasattr(distribution, attribute):
                 raise TypeError(
                     f"`distribution` must be a `tfd.TransformedDistribution`; got {distribution!r}."
                 )
+        if not isinstance(distribution.event_shape, tf.TensorShape):
+            raise ValueError(
+                "`distribution` must have events that are a single tensor; got parts of event shape "
+                f"{distribution.event_shape}. `tfb.Invert(tfb.Split(...))` at the end makes one of them."
+            )
         shape, least = distribution.event_shape, max(1, distribution.bijector.inverse_min_event_ndims)
         if distribution.batch_shape.rank != 0 or not shape.is_fully_defined() or shape.rank < least:
             raise ValueError(
@@ -381,7 +387,8 @@ class FlowModel(keras.Model):
 
         Raises:
           TypeError: if `n`, `seed` or `temperature` is of the wrong type.
-          ValueError: if `n` or `temperature` is negative, or `batch_size` less than 1, or
+          ValueError: if `n` or `temperature` is negative, or `batch_size` less than 1, or there is
+            a `temperature` and the base distribution has no finite mean, or
             conditions are missing, of another shape, or given to a flow that takes none.
         """
         for side in () if tf.is_tensor(n) else np.ravel(n).tolist():
@@ -390,7 +397,7 @@ class FlowModel(keras.Model):
         base = self.distribution.distribution
         z = base.sample(n, seed=stateless_seed(seed))
         if temperature != 1:
-            mean = base.mean()
+            mean = _mean(base, temperature)
             z = mean + temperature * (z - mean)
         return self.decode(z, conditional_input, batch_size)
 
@@ -567,13 +574,23 @@ class FlowModel(keras.Model):
           **kwargs: As of `keras.Model.save`.
 
         Raises:
-          TypeError: if a part of the distribution cannot be described in a `.keras` file; it is
-            named.
+          TypeError: if a part of the distribution cannot be described in a file; it is named.
+          ValueError: if the name ends otherwise, or in `.h5`, where names of all variables differ,
+            and those of the model do not.
         """
-        if not str(filepath).endswith(".keras") or "://" in str(filepath) or not overwrite:
-            return super().save(filepath, overwrite, **kwargs)
-        with whole_file(filepath) as partial:
-            super().save(partial, **kwargs)
+        is_file = str(filepath).endswith((".keras", ".h5", ".hdf5"))
+        try:
+            if not is_file or "://" in str(filepath) or not overwrite:
+                return super().save(filepath, overwrite, **kwargs)
+            with whole_file(filepath) as partial:
+                super().save(partial, **kwargs)
+        except ValueError as error:
+            if "name already exists" not in str(error):
+                raise
+            raise ValueError(
+                "Variables of the model have the same name, for which an `.h5` file has no place; got "
+                f"{filepath}. Save it as `.keras`."
+            ) from error
 
     def save_weights(self, filepath: Path, overwrite: bool = True, **kwargs: Any) -> None:
         """As `keras.Model.save_weights`; what is at `filepath` stays until the new file is written.
@@ -637,6 +654,23 @@ class FlowModel(keras.Model):
                 layer.trainable = not layer.trainable  # Of what is in it, too, which comes after it.
         adapt(model, adapted)
         return model
+
+
+def _mean(base, temperature):
+    try:
+        mean = base.mean()
+        if tf.executing_eagerly():
+            return tf.debugging.check_numerics(mean, "")
+    except (NotImplementedError, tf.errors.InvalidArgumentError) as error:
+        raise ValueError(
+            f"`temperature` must be 1 where the base distribution has no finite mean; got {temperature} for "
+            f"a {type(base).__name__}."
+        ) from error
+    return tf.debugging.check_numerics(mean, "`temperature` must be 1 where the base has no finite mean")
+
+
+# By which `load_model` looks for the class of a whole model in an `.h5` file.
+keras.saving.get_custom_objects().setdefault("FlowModel", FlowModel)
 
 
 @register
