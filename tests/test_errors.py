@@ -53,8 +53,11 @@ def model(bijector=None, **kwargs):
     return rnvp.FlowModel(tfd.TransformedDistribution(normal, bijector), **kwargs)
 
 
-def of_base(base):
-    return rnvp.FlowModel(tfd.TransformedDistribution(base, vector_flow()))
+def of_base(base, *first):
+    return rnvp.FlowModel(tfd.TransformedDistribution(base, tfb.Chain([vector_flow(), *first])))
+
+
+PARTS = tfd.JointDistributionSequential([tfd.Sample(tfd.Normal(0.0, 1.0), [2])] * 2)
 
 
 def conditional_model():
@@ -259,6 +262,10 @@ CASES = {
         lambda: model().sample(3, conditional_input=x), ValueError, "nothing in `bijector` takes a condition",
     ),
     "FlowModel.sample.conditional_input, none": (lambda: conditional_model().sample(3), ValueError, "needs a `conditional_input`"),
+    "FlowModel.sample, latents of parts": (lambda: of_base(PARTS, tfb.Invert(tfb.Split(2))).sample(3), ValueError, "latents that are a single tensor"),
+    "FlowModel.decode, latents of parts": (
+        lambda: of_base(PARTS, tfb.Invert(tfb.Split(2))).decode([x[:, :2], x[:, 2:]]), ValueError, "latents that are a single tensor",
+    ),
     "FlowModel.encode.events": (lambda: model().encode(x[:, :3]), ValueError, r"`events` must be of shape \[batch, \*\(4,\)\]"),
     "FlowModel.encode.events, bools": (lambda: model().encode(x > 0), TypeError, "`events` must be.*got dtype bool"),
     "FlowModel.encode.batch_size": (lambda: model().encode(x, batch_size="2"), TypeError, "`batch_size` must be an integer.*'2'"),

@@ -1,5 +1,7 @@
 """One and the same image model at another image size."""
 
+from typing import Any
+
 import tensorflow_probability as tfp
 
 from tfp_realnvp.arguments import known_shape
@@ -31,8 +33,8 @@ def for_event_shape(model: FlowModel, event_shape: Shape) -> FlowModel:
     #### References
     Dinh et al. (2017), appendix C.
     """
-    distribution = getattr(model, "distribution", None)
-    members = getattr(getattr(distribution, "bijector", None), "bijectors", ())
+    distribution: Any = getattr(model, "distribution", None)
+    members: Any = getattr(getattr(distribution, "bijector", None), "bijectors", ())
     flow = members[-1] if len(members) == 2 else None
     if not isinstance(flow, RealNVP) or flow.event_shape.rank != 3:
         raise TypeError(

@@ -395,6 +395,7 @@ class FlowModel(keras.Model):
             check_integer(side, "n", least=0)
         check_number(temperature, "temperature", "of at least 0", lambda value: value >= 0)
         base = self.distribution.distribution
+        self._latent_shape()
         z = base.sample(n, seed=stateless_seed(seed))
         if temperature != 1:
             mean = _mean(base, temperature)
@@ -439,10 +440,19 @@ class FlowModel(keras.Model):
         Raises:
           TypeError, ValueError: as `encode`.
         """
-        shape = self.distribution.distribution.event_shape
+        shape = self._latent_shape()
         latents = of_shape(latents, shape, "latents")
         latents = tf.cast(latents, self.distribution.dtype)
         return self._in_batches("_forward", latents, shape.rank, conditional_input, batch_size)
+
+    def _latent_shape(self):
+        shape = self.distribution.distribution.event_shape
+        if not isinstance(shape, tf.TensorShape):
+            raise ValueError(
+                f"`sample` and `decode` are for latents that are a single tensor; got parts of event shape "
+                f"{shape}. `distribution.sample` and `distribution.bijector.forward` take them."
+            )
+        return shape
 
     def _in_batches(self, name, value, event_ndims, condition, batch_size):
         batch = value.shape[:-event_ndims]
