@@ -188,3 +188,29 @@ def test_dropout_is_the_same_in_a_value_and_its_log_det(make):
     log_det = coupling.inverse_log_det_jacobian(y, 1, training=True)
     np.testing.assert_allclose(log_det, expected, atol=1e-5)
     assert np.abs(log_det - coupling.inverse_log_det_jacobian(y, 1)).max() > 0.1  # It did drop something.
+
+
+class Nice(Dense):
+    """A shift alone."""
+
+    def __call__(self, x):
+        return super().__call__(x)[:, :4], None
+
+
+def test_none_shifts_or_scales_nothing():
+    net = Nice()
+    shift = net(np.where(MASK, x, 0))[0]
+    additive, none = rnvp.AffineCoupling(MASK, net), rnvp.AffineCoupling(MASK, lambda x: (None, None))
+    np.testing.assert_allclose(additive.forward(x), np.where(MASK, x, x + shift), rtol=1e-6)
+    np.testing.assert_array_equal(none.forward(x), x)
+    for coupling in (additive, none):
+        for log_det in (coupling.forward_log_det_jacobian, coupling.inverse_log_det_jacobian):
+            np.testing.assert_array_equal(log_det(x, 1), np.zeros(64))
+            np.testing.assert_array_equal(tf.function(log_det)(x, 1), np.zeros(64))
+        np.testing.assert_allclose(coupling.inverse(tf.identity(coupling.forward(x))), x, atol=1e-6)
+    scaling = rnvp.AffineCoupling(MASK, lambda x: (None, 0.5 * tf.ones_like(x)))
+    np.testing.assert_allclose(scaling.forward(x), np.where(MASK, x, x * np.exp(0.5)), rtol=1e-6)
+    np.testing.assert_allclose(scaling.forward_log_det_jacobian(x, 1), np.full(64, 1.0), rtol=1e-6)
+    stock = tfb.RealNVP(2, shift_and_log_scale_fn=lambda x, size: (x[..., :size] ** 2, None))
+    ours = rnvp.AffineCoupling(MASK, lambda x: (tf.concat([x[:, :2], x[:, :2] ** 2], -1), None))
+    np.testing.assert_allclose(ours.forward(x), stock.forward(x), rtol=1e-6)

@@ -53,6 +53,13 @@ def model(bijector=None, **kwargs):
     return rnvp.FlowModel(tfd.TransformedDistribution(normal, bijector), **kwargs)
 
 
+def of_base(base, *first):
+    return rnvp.FlowModel(tfd.TransformedDistribution(base, tfb.Chain([vector_flow(), *first])))
+
+
+PARTS = tfd.JointDistributionSequential([tfd.Sample(tfd.Normal(0.0, 1.0), [2])] * 2)
+
+
 def conditional_model():
     return model(vector_flow(conditional_event_shape=(3,)))
 
@@ -85,6 +92,18 @@ CASES = {
     ),
     "AffineCoupling.conditioner, scalar": (
         lambda: coupling(lambda x: 1.0).forward(x), ValueError, r"an even number; it returned \(\)",
+    ),
+    "AffineCoupling.conditioner, dictionary": (
+        lambda: coupling(lambda x: {"shift": x}).forward(x), TypeError, r"\(shift, log_scale\).*it returned a dict",
+    ),
+    "AffineCoupling.conditioner, bijector": (
+        lambda: coupling(lambda x: tfb.Shift(x)).forward(x), TypeError, r"\(shift, log_scale\).*it returned a Shift",
+    ),
+    "AffineCoupling.conditioner, None": (
+        lambda: coupling(lambda x: None).forward(x), TypeError, r"\(shift, log_scale\).*it returned a NoneType",
+    ),
+    "AffineCoupling.conditioner, distributions": (
+        lambda: coupling(lambda x: (x, normal)).forward(x), TypeError, r"\(shift, log_scale\).*it returned a Sample",
     ),
     "AffineCoupling.conditioner, float32 of float64 events": (
         lambda: coupling(keras.layers.Dense(8)).forward(x.astype(np.float64)), TypeError, "computes in float32",
@@ -196,6 +215,11 @@ CASES = {
         lambda: rnvp.FlowModel(tfd.TransformedDistribution(tfd.Normal(0.0, 1.0), coupling())), ValueError, "`tfd.Sample`",
     ),
     "FlowModel.distribution, another shape": (lambda: model(rnvp.RealNVP((3,))), ValueError, r"events of shape \(3,\)"),
+    "FlowModel.distribution, parts": (lambda: model(tfb.Split(2)), ValueError, r"single tensor; got parts of event shape .*2"),
+    "FlowModel.distribution, joint": (
+        lambda: rnvp.FlowModel(tfd.TransformedDistribution(tfd.JointDistributionNamed({"a": normal}), tfb.JointMap({"a": tfb.Exp()}))),
+        ValueError, r"single tensor; got parts of event shape .*'a'",
+    ),
     "FlowModel.l2": (lambda: model(l2=-1.0), ValueError, "`l2`.*least 0; got -1"),
     "FlowModel.l2, string": (lambda: model(l2="small"), TypeError, "`l2`.*got 'small'"),
     "FlowModel.seed": (lambda: model(seed=0.5), TypeError, "`seed` must be an integer; got 0.5"),
@@ -214,17 +238,34 @@ CASES = {
     ),
     "FlowModel.call.training": (lambda: model()(x, training="yes"), TypeError, "`training` must be a Python bool"),
     "FlowModel.fit, events": (lambda: fitted(model(), x[:, :3]), ValueError, r"`events` must be.*got \(\d+, 3\)"),
-    "FlowModel.fit, no condition": (lambda: fitted(conditional_model(), x), ValueError, "needs a `conditional_input`"),
+    "FlowModel.fit, no condition": (
+        lambda: fitted(conditional_model(), x), ValueError, r"`conditional_input` of shape \[batch, 3\].*`training_batches\(..., conditional=True\)`",
+    ),
     "FlowModel.fit, unused condition": (lambda: fitted(model(), x, x), ValueError, "nothing in `bijector` takes a condition"),
     "FlowModel.sample.n": (lambda: model().sample(-1), ValueError, "`n` must be an integer of at least 0; got -1"),
     "FlowModel.sample.n, float": (lambda: model().sample(2.5), TypeError, "`n` must be an integer.*got 2.5"),
     "FlowModel.sample.seed": (lambda: model().sample(2, seed=0.5), TypeError, "`seed` must be.*got 0.5"),
     "FlowModel.sample.temperature": (lambda: model().sample(2, temperature=-1.0), ValueError, "`temperature`.*least 0; got -1"),
+    "FlowModel.sample.temperature, infinite mean": (
+        lambda: of_base(tfd.Sample(tfd.Pareto(0.5, 1.0), [4])).sample(2, temperature=0.5), ValueError, "`temperature` must be 1.*got 0.5",
+    ),
+    "FlowModel.sample.temperature, mean of nan": (
+        lambda: of_base(tfd.Independent(tfd.StudentT([3.0, 3.0, 3.0, 1.0], 0.0, 1.0), 1)).sample(2, temperature=2),
+        ValueError, "`temperature` must be 1.*no finite mean; got 2 for a Independent",
+    ),
+    "FlowModel.sample.temperature, unknown mean": (
+        lambda: of_base(tfd.TransformedDistribution(normal, tfb.Softplus())).sample(2, temperature=0.5), ValueError,
+        "`temperature` must be 1.*Transformed",
+    ),
     "FlowModel.sample.batch_size": (lambda: model().sample(2, batch_size=0), ValueError, "`batch_size`.*least 1; got 0"),
     "FlowModel.sample.conditional_input": (
         lambda: model().sample(3, conditional_input=x), ValueError, "nothing in `bijector` takes a condition",
     ),
     "FlowModel.sample.conditional_input, none": (lambda: conditional_model().sample(3), ValueError, "needs a `conditional_input`"),
+    "FlowModel.sample, latents of parts": (lambda: of_base(PARTS, tfb.Invert(tfb.Split(2))).sample(3), ValueError, "latents that are a single tensor"),
+    "FlowModel.decode, latents of parts": (
+        lambda: of_base(PARTS, tfb.Invert(tfb.Split(2))).decode([x[:, :2], x[:, 2:]]), ValueError, "latents that are a single tensor",
+    ),
     "FlowModel.encode.events": (lambda: model().encode(x[:, :3]), ValueError, r"`events` must be of shape \[batch, \*\(4,\)\]"),
     "FlowModel.encode.events, bools": (lambda: model().encode(x > 0), TypeError, "`events` must be.*got dtype bool"),
     "FlowModel.encode.batch_size": (lambda: model().encode(x, batch_size="2"), TypeError, "`batch_size` must be an integer.*'2'"),
@@ -248,6 +289,10 @@ CASES = {
     ),
     "RealNVP.event_shape": (lambda: rnvp.RealNVP((4, 4)), ValueError, r"`event_shape` must be.*got \(4, 4\)"),
     "RealNVP.event_shape, one dimension": (lambda: rnvp.RealNVP((1,)), ValueError, "at least 2 dimensions"),
+    "RealNVP.event_shape, one row": (lambda: image_flow((1, 64, 1)), ValueError, r"`event_shape`.*least 2.*got \(1, 64, 1\)"),
+    "RealNVP.event_shape, one column": (
+        lambda: image_flow((64, 1, 3), num_scales=1), ValueError, r"`event_shape`.*least 2.*got \(64, 1, 3\)",
+    ),
     "RealNVP.event_shape, number": (lambda: rnvp.RealNVP(4), ValueError, "`event_shape`.*got 4"),
     "RealNVP.event_shape, fraction": (lambda: rnvp.RealNVP((4.5,)), ValueError, r"`event_shape`.*got \(4.5,\)"),
     "RealNVP.num_scales": (lambda: image_flow((8, 8, 3), num_scales=4), ValueError, "`num_scales` is too many.*multiples of 8"),

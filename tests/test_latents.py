@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_models import scaled_model, scatter
+import tensorflow_probability as tfp
+from tiny_models import scaled_model, scatter, vector_model
 
 import tfp_realnvp as rnvp
 from tfp_realnvp import latents
 from tfp_realnvp.extrapolation import for_event_shape
+
+tfb, tfd = tfp.bijectors, tfp.distributions
 
 random = np.random.default_rng(0)
 
@@ -154,6 +157,28 @@ def test_round_trip_error():
     assert latents.round_trip_error(Broken(), z) == pytest.approx(0.5, abs=1e-3)
 
 
+def test_another_event_shape_has_conditions_that_are_as_large():
+    flow = rnvp.RealNVP((4, 4, 1), num_residual_blocks=0, base_filters=1, conditional_event_shape=(4, 4, 2))
+    model = rnvp.FlowModel(rnvp.image_distribution(flow))
+    scatter(model)
+    larger = for_event_shape(model, (8, 4, 1))
+    x = random.uniform(0, 255, (2, 8, 4, 1)).astype(np.float32)
+    condition = random.normal(size=(2, 8, 4, 2)).astype(np.float32)
+    assert np.abs(larger((x, condition)) - larger((x, condition + 1))).max() > 0
+    assert larger.sample(2, conditional_input=condition).shape == x.shape
+    again = for_event_shape(larger, (4, 4, 1))
+    small = x[:, :4], condition[:, :4]
+    np.testing.assert_array_equal(again(small), model(small))
+
+
+def test_another_event_shape_is_for_flows_of_images():
+    normal = tfd.Sample(tfd.Normal(0.0, 1.0), (4, 4, 1))
+    stock = rnvp.FlowModel(tfd.TransformedDistribution(normal, tfb.Chain([tfb.Exp(), tfb.Shift(1.0)])))
+    for model in (3, vector_model(), stock):
+        with pytest.raises(TypeError, match="`model` must be a `FlowModel` of an `image_distribution`"):
+            for_event_shape(model, (8, 8, 1))
+
+
 def test_another_event_shape_has_the_same_weights():
     model = image_model()
     model.l2 = 0.25
@@ -174,7 +199,8 @@ def test_another_event_shape_has_the_same_weights():
     assert by_default.copy(event_shape=(16, 16, 1)).num_scales == 2  # As many as it has itself.
     for shape, message in [
         ((9, 8, 3), "`num_scales`"),
-        ((8, 8, 1), "`layers` are those of a flow of another"),
+        ((8, 8, 1), r"`event_shape` must be \(height, width, 3\).*got \(8, 8, 1\)"),
+        ((8, 8), r"`event_shape` must be \(height, width, 3\).*got \(8, 8\)"),
     ]:
         with pytest.raises(ValueError, match=message):
             for_event_shape(model, shape)

@@ -1,8 +1,11 @@
 """What is saved is restored to the last bit, and what does not fit or cannot be saved raises."""
 
+import copy
 import functools
 import json
+import pickle
 import random
+import warnings
 
 import keras
 import numpy as np
@@ -287,6 +290,124 @@ def test_a_configuration_makes_the_same_architecture(name):
         assert not {id(v) for v in new.distribution.variables} & {id(v) for v in model.distribution.variables}
         new.set_weights(model.get_weights())
         assert_computes_the_same(new, model, name)
+
+
+def lora(layers, **kwargs):
+    """Low-rank changes of Keras layers, none of them zero."""
+    for layer in layers:
+        layer.enable_lora(2, **kwargs)
+        layer.lora_kernel_b.assign(0.1 + 0.2 * np.arange(2 * layer.units).reshape(2, -1))
+
+
+def lora_in_a_flow(make=vector_model):
+    model = make()
+    lora(model.flow_layers[0].hidden)
+    lora([model.flow_layers[0].out], lora_alpha=3)
+    return model
+
+
+def quantized(model, mode="int8"):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*`quantize` method")  # Keras's, for each layer without one.
+        model.quantize(mode)
+    return model
+
+
+def own_network():
+    model = model_of([coupling(built(Network(4))), rnvp.BatchNormalization((2,))])
+    lora([model.flow_layers[0].hidden])
+    return model
+
+
+def lora_in_a_sequential():
+    model = model_of([coupling()])
+    lora(model.flow_layers[0].layers[:1])
+    return model
+
+
+ADAPTED = {
+    "lora": lora_in_a_flow,
+    "lora_conditional": lambda: lora_in_a_flow(conditional_model),
+    "lora_in_a_sequential": lora_in_a_sequential,
+    "lora_in_a_network_of_ones_own": own_network,
+    "int8": lambda: quantized(vector_model()),
+    "int4_in_a_network_of_ones_own": lambda: quantized(model_of([coupling(built(Network(4)))]), "int4"),
+    "float8": lambda: quantized(vector_model(), "float8"),
+}
+
+
+def adapted(name):
+    model = ADAPTED[name]()
+    scatter(model)
+    return model
+
+
+def copied(model, make, folder):
+    return pickle.loads(pickle.dumps(model))
+
+
+@pytest.mark.parametrize("name", ADAPTED)
+def test_adapted_networks_are_restored_from_every_format(name, tmp_path):
+    model = adapted(name)
+    inputs = (vectors(12), conditions(12)) if "conditional" in name else vectors(12)
+    desired = model(inputs)
+    assert np.all(np.isfinite(desired))
+    for restored in (to_keras, to_checkpoint, copied):
+        new = restored(model, lambda: adapted(name), tmp_path)
+        np.testing.assert_array_equal(new(inputs), desired)
+        assert len(new.variables) == len(model.variables)
+        assert len(new.trainable_variables) == len(model.trainable_variables)
+    own_class = "of_ones_own" in name  # Whose configuration does not tell what is in it.
+    flow = model.distribution.bijector
+    if not own_class and "conditional" not in name:
+        np.testing.assert_array_equal(copy.deepcopy(flow).inverse(vectors(3)), flow.inverse(vectors(3)))
+
+
+@pytest.mark.parametrize("name", ["vector", "conditional"])
+def test_whole_models_in_the_older_format(name, tmp_path):
+    model = filled(name)
+    model.compile()
+    for file in ("model.h5", "model.hdf5"):
+        model.save(tmp_path / file)
+        new = keras.models.load_model(tmp_path / file)
+        assert_equal(weights(new), weights(model))
+        assert_computes_the_same(new, model, name)
+
+
+def test_the_older_format_has_no_place_for_two_variables_of_one_name(tmp_path):
+    with pytest.raises(ValueError, match=r"same name.*model.h5. Save it as `.keras`"):
+        saved("stock_chain").save(tmp_path / "model.h5")
+    assert not list(tmp_path.iterdir())
+
+
+def test_adapted_networks_refuse_the_weights_of_others(tmp_path):
+    plain, tuned, rounded = vector_model(), adapted("lora"), adapted("int8")
+    # Keras writes merged kernels: the weights of a tuned network are those of a plain one.
+    for model, make in ((tuned, vector_model), (plain, lora_in_a_flow)):
+        new = to_weights(model, make, tmp_path)
+        np.testing.assert_array_equal(new(vectors(12)), model(vectors(12)))
+    for model, make in (
+        (tuned, lambda: vector_model(num_couplings=3)),
+        (tuned, lambda: vector_model(hidden_units=(5,))),
+        (rounded, vector_model),
+        (plain, lambda: rounded),
+    ):
+        with pytest.raises(ValueError, match="weights are those of another"):
+            to_weights(model, make, tmp_path)
+    # A checkpoint holds them as they are.
+    for model, make in ((tuned, vector_model), (plain, lora_in_a_flow), (rounded, vector_model)):
+        with pytest.raises(ValueError, match="weights are those of another"):
+            to_checkpoint(model, make, tmp_path)
+
+
+def test_training_goes_on_where_adapted_networks_were_saved(tmp_path):
+    model = adapted("lora")
+    model.compile("adam")
+    model.fit(vectors(12), verbose=0)
+    new = to_keras(model, None, tmp_path)
+    assert_equal(values(new.optimizer.variables), values(model.optimizer.variables))
+    assert np.any(np.array(new.optimizer._momentums[4]))
+    assert new.flow_layers[0].out.lora_alpha == 3
 
 
 @pytest.mark.parametrize(

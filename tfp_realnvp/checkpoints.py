@@ -65,10 +65,18 @@ class Checkpoints:
         self.keep = keep
         self._model = model
         self._record = _Record(configuration)
-        self._variables = [tf_variable(v) for v in (*model.variables, *model.optimizer.variables)]
-        self._checkpoint = tf.train.Checkpoint(
+
+    @property
+    def _variables(self):
+        """Those of now: layers may have been adapted since, and the optimizer follows them."""
+        self._model.build_optimizer()
+        return [tf_variable(v) for v in (*self._model.variables, *self._model.optimizer.variables)]
+
+    @property
+    def _checkpoint(self):
+        return tf.train.Checkpoint(
             variables=self._variables,
-            metrics=[tf_variable(v) for v in model.metrics_variables],
+            metrics=[tf_variable(v) for v in self._model.metrics_variables],
             record=self._record,
         )
 

@@ -79,10 +79,14 @@ def condition_shapes(distribution: tfp.distributions.Distribution) -> list[tf.Te
 
 def check_has_batch(condition: TensorLike | None, distribution: tfp.distributions.Distribution) -> None:
     """Raises unless there is one condition for each event, as Keras has them."""
-    if condition is None:
-        return
-    given = tf.convert_to_tensor(condition).shape
+    given = None if condition is None else tf.convert_to_tensor(condition).shape
     for shape in condition_shapes(distribution):
+        if given is None:
+            raise ValueError(
+                f"The flow needs a `conditional_input` of shape [batch, {', '.join(map(str, shape))}] for "
+                "each event; got events alone. Data must be pairs of events and conditions, such as "
+                "`training_batches(..., conditional=True)` gives."
+            )
         if given.rank != 1 + shape.rank:
             raise ValueError(
                 f"Conditions must be of shape [batch, {', '.join(map(str, shape))}], classes one-hot; "

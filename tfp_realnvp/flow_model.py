@@ -21,13 +21,16 @@ from tfp_realnvp.hints import Path, Seed, TensorLike
 from tfp_realnvp.images import add_noise, bits_per_dim, in_range, num_levels_of, stateless_seed
 from tfp_realnvp.in_batches import in_batches
 from tfp_realnvp.keras_inputs import inputs, of_events
+from tfp_realnvp.networks.adaptations import adapt, adaptations
 from tfp_realnvp.networks.coupling_network import WEIGHT_SCALES, CouplingNetwork
 from tfp_realnvp.pretrained import model_path
+from tfp_realnvp.rebuilt_optimizer import build_for
 from tfp_realnvp.recalibration import recalibrate
 from tfp_realnvp.replicas import own_rows, reducible
 from tfp_realnvp.serialization import deserialize, serialize
 from tfp_realnvp.skip_non_finite import SkipNonFinite, skipping, stays_where_skipped
 from tfp_realnvp.snapshot import put_back
+from tfp_realnvp.traced_variables import TracedVariables
 from tfp_realnvp.uniform_noise import uniform_noise
 from tfp_realnvp.unmoved_statistics import warns_where_unmoved
 from tfp_realnvp.whole_file import whole_file
@@ -96,13 +99,19 @@ class FlowModel(keras.Model):
 
         Raises:
           TypeError: if `distribution` has no bijector, or `l2` or `seed` is no number.
-          ValueError: if it has a batch shape or no known event shape, or `l2` is negative.
+          ValueError: if it has a batch shape, or no known event shape or one of several parts, or
+            `l2` is negative.
         """
         for attribute in ("distribution", "bijector", "event_shape"):
             if not hasattr(distribution, attribute):
                 raise TypeError(
                     f"`distribution` must be a `tfd.TransformedDistribution`; got {distribution!r}."
                 )
+        if not isinstance(distribution.event_shape, tf.TensorShape):
+            raise ValueError(
+                "`distribution` must have events that are a single tensor; got parts of event shape "
+                f"{distribution.event_shape}. `tfb.Invert(tfb.Split(...))` at the end makes one of them."
+            )
         shape, least = distribution.event_shape, max(1, distribution.bijector.inverse_min_event_ndims)
         if distribution.batch_shape.rank != 0 or not shape.is_fully_defined() or shape.rank < least:
             raise ValueError(
@@ -122,8 +131,8 @@ class FlowModel(keras.Model):
         self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
         self._num_levels = num_levels_of(distribution)
         self._noise = keras.random.SeedGenerator(seed)
-        self._forward = self._compiled(distribution.bijector.forward)
-        self._inverse = self._compiled(distribution.bijector.inverse)
+        self._traced_variables = TracedVariables(self)
+        self._compile_bijector()
         self._checkpointed = LayerVariables([self])
         self._fingerprint = Fingerprint(self.flow_layers)
         self._build_with_known_shapes()
@@ -152,6 +161,9 @@ class FlowModel(keras.Model):
     ) -> None:
         """As `keras.Model.compile`, with an optimizer and a loss by default.
 
+        What is frozen, thawed or added (`enable_lora`) later counts from the next `fit` on, without
+        another `compile`: see `build_optimizer`.
+
         Args:
           optimizer: Optimizer of Keras, or its name; `"adam"` is a `FusedAdam`.
           loss: Loss of Keras, given as `y_pred` the log-density of events in nats; by default
@@ -171,6 +183,7 @@ class FlowModel(keras.Model):
         check_bool(skip_non_finite, "skip_non_finite")
         loss = keras.losses.get(loss or negative_log_density)
         optimizer = FusedAdam() if optimizer == "adam" else optimizer
+        self._optimizer_is_shared = getattr(optimizer, "built", False)  # Perhaps with another model.
         super().compile(optimizer, loss, *args, auto_scale_loss=auto_scale_loss, **kwargs)
         scaled = keras.optimizers.LossScaleOptimizer
         computes_in_float16 = any(x.compute_dtype == "float16" for x in self._flatten_layers())
@@ -178,8 +191,34 @@ class FlowModel(keras.Model):
             self.optimizer = scaled(self.optimizer)
         if skip_non_finite and not isinstance(self.optimizer, SkipNonFinite):
             self.optimizer = skipping(self.optimizer)
-        if all(layer.built for layer in self.flow_layers):
-            self.optimizer.build(self.trainable_variables)  # Inside `fit` every step would be traced twice.
+        self.build_optimizer()
+
+    def build_optimizer(self) -> None:
+        """Builds the optimizer for what is trainable now, as `compile` and the beginning of `fit` do.
+
+        What stays trainable keeps its moments, those of other variables are dropped or begin at
+        zero. An optimizer that was built before it came to `compile` drops none. This does
+        nothing where networks are not built yet.
+
+        Raises:
+          ValueError: if the optimizer is built for other variables, and cannot be anew.
+        """
+        if all(layer.built for layer in self.flow_layers):  # Else a step does, and is traced twice.
+            with self.distribute_strategy.scope():
+                build_for(self.optimizer, self.trainable_variables, self._optimizer_is_shared)
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """As Keras's, which it calls before it trains; what is frozen or thawed since `compile` counts."""
+        self.build_optimizer()
+        return super().make_train_function(force or self._traced_variables.have_changed("train", trains=True))
+
+    def make_test_function(self, force: bool = False) -> Any:
+        """As Keras's, which it calls before it evaluates."""
+        return super().make_test_function(force or self._traced_variables.have_changed("test"))
+
+    def make_predict_function(self, force: bool = False) -> Any:
+        """As Keras's, which it calls before it predicts."""
+        return super().make_predict_function(force or self._traced_variables.have_changed("predict"))
 
     @staticmethod
     def from_pretrained(name: str) -> "FlowModel":
@@ -306,6 +345,10 @@ class FlowModel(keras.Model):
             return add_noise(events, own_rows(uniform_noise, tf.shape(events), seed, dtype))
         return add_noise(events, uniform_noise(self.distribution.event_shape, (0, 0), dtype))
 
+    def _compile_bijector(self):
+        self._forward = self._compiled(self.distribution.bijector.forward)
+        self._inverse = self._compiled(self.distribution.bijector.inverse)
+
     def _compiled(self, method):
         """`method` of the bijector, as a compiled function of a value and a condition."""
 
@@ -344,16 +387,18 @@ class FlowModel(keras.Model):
 
         Raises:
           TypeError: if `n`, `seed` or `temperature` is of the wrong type.
-          ValueError: if `n` or `temperature` is negative, or `batch_size` less than 1, or
+          ValueError: if `n` or `temperature` is negative, or `batch_size` less than 1, or there is
+            a `temperature` and the base distribution has no finite mean, or
             conditions are missing, of another shape, or given to a flow that takes none.
         """
         for side in () if tf.is_tensor(n) else np.ravel(n).tolist():
             check_integer(side, "n", least=0)
         check_number(temperature, "temperature", "of at least 0", lambda value: value >= 0)
         base = self.distribution.distribution
+        self._latent_shape()
         z = base.sample(n, seed=stateless_seed(seed))
         if temperature != 1:
-            mean = base.mean()
+            mean = _mean(base, temperature)
             z = mean + temperature * (z - mean)
         return self.decode(z, conditional_input, batch_size)
 
@@ -377,7 +422,7 @@ class FlowModel(keras.Model):
             given to a flow that takes none, or `batch_size` is less than 1.
         """
         events, ndims = self._continuous(events), self.distribution.event_shape.rank
-        return self._in_batches(self._inverse, events, ndims, conditional_input, batch_size)
+        return self._in_batches("_inverse", events, ndims, conditional_input, batch_size)
 
     def decode(
         self, latents: TensorLike, conditional_input: TensorLike | None = None, batch_size: int | None = None
@@ -395,18 +440,30 @@ class FlowModel(keras.Model):
         Raises:
           TypeError, ValueError: as `encode`.
         """
-        shape = self.distribution.distribution.event_shape
+        shape = self._latent_shape()
         latents = of_shape(latents, shape, "latents")
         latents = tf.cast(latents, self.distribution.dtype)
-        return self._in_batches(self._forward, latents, shape.rank, conditional_input, batch_size)
+        return self._in_batches("_forward", latents, shape.rank, conditional_input, batch_size)
 
-    def _in_batches(self, method, value, event_ndims, condition, batch_size):
+    def _latent_shape(self):
+        shape = self.distribution.distribution.event_shape
+        if not isinstance(shape, tf.TensorShape):
+            raise ValueError(
+                f"`sample` and `decode` are for latents that are a single tensor; got parts of event shape "
+                f"{shape}. `distribution.sample` and `distribution.bijector.forward` take them."
+            )
+        return shape
+
+    def _in_batches(self, name, value, event_ndims, condition, batch_size):
         batch = value.shape[:-event_ndims]
         if condition is not None:
             condition = tf.convert_to_tensor(condition)
             check_condition(condition, batch, self.distribution)
         if batch_size is not None:
             check_integer(batch_size, "batch_size", least=1)
+        if self._traced_variables.have_changed("bijector"):
+            self._compile_bijector()
+        method = getattr(self, name)
         if batch_size is None or not batch.rank:
             return method(value, condition)
         for shape in condition_shapes(self.distribution):
@@ -518,19 +575,32 @@ class FlowModel(keras.Model):
     def save(self, filepath: Path, overwrite: bool = True, **kwargs: Any) -> None:
         """As `keras.Model.save`; what is at `filepath` stays until all of the new file is written.
 
+        As in Keras, the low-rank matrices of LoRA are written as part of the kernels that they
+        change, and begin anew at zero; kernels of integers are rounded once more for that.
+
         Args:
           filepath: Name of the file: `.keras`, or `.h5`.
           overwrite: Python `bool`, whether to replace a file without a question.
           **kwargs: As of `keras.Model.save`.
 
         Raises:
-          TypeError: if a part of the distribution cannot be described in a `.keras` file; it is
-            named.
+          TypeError: if a part of the distribution cannot be described in a file; it is named.
+          ValueError: if the name ends otherwise, or in `.h5`, where names of all variables differ,
+            and those of the model do not.
         """
-        if not str(filepath).endswith(".keras") or "://" in str(filepath) or not overwrite:
-            return super().save(filepath, overwrite, **kwargs)
-        with whole_file(filepath) as partial:
-            super().save(partial, **kwargs)
+        is_file = str(filepath).endswith((".keras", ".h5", ".hdf5"))
+        try:
+            if not is_file or "://" in str(filepath) or not overwrite:
+                return super().save(filepath, overwrite, **kwargs)
+            with whole_file(filepath) as partial:
+                super().save(partial, **kwargs)
+        except ValueError as error:
+            if "name already exists" not in str(error):
+                raise
+            raise ValueError(
+                "Variables of the model have the same name, for which an `.h5` file has no place; got "
+                f"{filepath}. Save it as `.keras`."
+            ) from error
 
     def save_weights(self, filepath: Path, overwrite: bool = True, **kwargs: Any) -> None:
         """As `keras.Model.save_weights`; what is at `filepath` stays until the new file is written.
@@ -578,6 +648,7 @@ class FlowModel(keras.Model):
             "seed": self.seed,
             "name": self.name,
             "trainable": self.trainable,
+            "adaptations": adaptations(self),
             "frozen_layers": [i for i, x in enumerate(self._flatten_layers(False)) if not x.trainable],
         }
 
@@ -586,12 +657,30 @@ class FlowModel(keras.Model):
         cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> "FlowModel":
         config = dict(config)
-        frozen = config.pop("frozen_layers", [])
+        frozen, adapted = config.pop("frozen_layers", []), config.pop("adaptations", [])
         model = cls(**{**config, "distribution": deserialize(config["distribution"])})
         for i, layer in enumerate(model._flatten_layers(False)):
             if layer.trainable == (i in frozen):
                 layer.trainable = not layer.trainable  # Of what is in it, too, which comes after it.
+        adapt(model, adapted)
         return model
+
+
+def _mean(base, temperature):
+    try:
+        mean = base.mean()
+        if tf.executing_eagerly():
+            return tf.debugging.check_numerics(mean, "")
+    except (NotImplementedError, tf.errors.InvalidArgumentError) as error:
+        raise ValueError(
+            f"`temperature` must be 1 where the base distribution has no finite mean; got {temperature} for "
+            f"a {type(base).__name__}."
+        ) from error
+    return tf.debugging.check_numerics(mean, "`temperature` must be 1 where the base has no finite mean")
+
+
+# By which `load_model` looks for the class of a whole model in an `.h5` file.
+keras.saving.get_custom_objects().setdefault("FlowModel", FlowModel)
 
 
 @register

@@ -321,6 +321,10 @@ def _check(shape, condition, images, vectors):
             check_integer(units, "hidden_units", least=1)
     if shape.rank == 1 and shape[0] < 2:
         raise ValueError(f"`event_shape` must have at least 2 dimensions for a coupling; got {tuple(shape)}.")
+    if shape.rank == 3 and min(shape[:2]) < 2:
+        raise ValueError(
+            f"`event_shape` must have a height and a width of at least 2 for a coupling; got {tuple(shape)}."
+        )
     if condition is not None and condition.rank != 1 and condition[:-1] != shape[:-1]:
         raise ValueError(
             f"`conditional_event_shape` must be (size,), or (height, width, channels) as large as an image "

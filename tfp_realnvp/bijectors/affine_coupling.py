@@ -74,8 +74,9 @@ class AffineCoupling(Bijector):
             is changed, of shape `[N, *event_shape]` whatever the batch shape; also with
             `conditional_input=` (leading axis `N`) if the coupling is, and with
             `training=` if its signature takes it. It returns a pair `(shift, log_scale)`,
-            each broadcasting against the event, or one tensor whose last axis holds
-            first the shift and then the log-scale. Keras layers (Keras 3's and tf-keras's)
+            each broadcasting against the event or None for zero (with `(shift, None)`, as in
+            NICE, volumes stay), or one tensor whose last axis holds first the shift and
+            then the log-scale. Keras layers (Keras 3's and tf-keras's)
             and `tf.Module`s are tracked; of any other callable say what it uses in
             `variables`. Networks are built by their first call; where shapes are not
             known beforehand, build them yourself.

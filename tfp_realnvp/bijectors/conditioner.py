@@ -73,7 +73,8 @@ class Conditioner:
         may_be_empty = not events.shape[0] and not trains
         shown, kwargs = _at_least_one((events, kwargs)) if may_be_empty else (events, kwargs)
         outputs = self._call(shown, kwargs, training, trains)
-        outputs = [self._checked(value, shown) for value in outputs]
+        # As of TFP's conditioners, None shifts or scales nothing.
+        outputs = [tf.zeros_like(shown) if v is None else self._checked(v, shown) for v in outputs]
         return [value[: tf.shape(events)[0]] for value in outputs] if may_be_empty else outputs
 
     def _call(self, events, kwargs, training, trains):
@@ -88,7 +89,7 @@ class Conditioner:
                 kwargs = {**kwargs, "training": trains}
             output = self._call_bare(events, kwargs)
         if not isinstance(output, (tuple, list)):
-            output = tf.convert_to_tensor(output)
+            output = self._tensor(output)
             if output.shape.rank == 0 or (output.shape[-1] or 0) % 2:
                 raise ValueError(
                     f"The conditioner of `{self._owner}` must return shift and log-scale on its last "
@@ -151,10 +152,19 @@ class Conditioner:
                 f"events, {batch}, before its own; got shape {condition}."
             )
 
+    def _tensor(self, value, dtype=None):
+        try:
+            return tf.convert_to_tensor(value, dtype)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"The conditioner of `{self._owner}` must return a pair (shift, log_scale), either of which "
+                f"may be None, or one tensor of both; it returned a {type(value).__name__}."
+            ) from error
+
     def _checked(self, value, events):
         """One output, if it fits the events, in their shape and dtype."""
         if not tf.is_tensor(value):  # An array or number is of no dtype of its own, as everywhere in TFP.
-            value = tf.convert_to_tensor(value, events.dtype)
+            value = self._tensor(value, events.dtype)
         is_mixed = value.dtype in (tf.bfloat16, tf.float16) and events.dtype == tf.float32
         if value.dtype != events.dtype and not is_mixed:
             raise TypeError(

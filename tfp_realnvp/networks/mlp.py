@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 from tfp_realnvp.hints import InputShape, TensorLike
+from tfp_realnvp.networks.adaptations import adapt, adaptations
 
 
 @keras.saving.register_keras_serializable("tfp_realnvp")
@@ -68,3 +69,10 @@ class MLP(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._config}
+
+    def get_build_config(self) -> dict[str, Any]:
+        return {**(super().get_build_config() or {}), "adaptations": adaptations(self)}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        super().build_from_config(config)
+        adapt(self, config.get("adaptations", []))
