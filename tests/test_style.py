@@ -44,6 +44,7 @@ LAYERS = [
         "keras_inputs",
         "recalibration",
         "serialization",
+        "serving",
         "skip_non_finite",
         "unmoved_statistics",
     },
