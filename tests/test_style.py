@@ -23,6 +23,7 @@ LAYERS = [
         "interrupts",
         "json_object",
         "one_line_errors",
+        "one_line_warnings",
         "pretrained",
         "progress_bar",
         "replicas",
