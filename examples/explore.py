@@ -29,6 +29,7 @@ from nicegui import ui
 from tfp_realnvp import data
 from tfp_realnvp.data.own_image import own_image
 from tfp_realnvp.exploration import Explorer
+from tfp_realnvp.image_grid import drawable
 from tfp_realnvp.one_line_errors import one_line_errors
 from tfp_realnvp.run_folder import RunFolder
 
@@ -311,7 +312,7 @@ class Picture:
 
 def png(pixels, num_levels):
     """An image as an address that holds all of it."""
-    grey_or_rgb = np.round(pixels * (255 / (num_levels - 1))).astype(np.uint8)
+    grey_or_rgb = np.round(drawable(pixels) * (255 / (num_levels - 1))).astype(np.uint8)
     return f"data:image/png;base64,{base64.b64encode(tf.io.encode_png(grey_or_rgb).numpy()).decode()}"
 
 

@@ -24,6 +24,7 @@ from tfp_realnvp.evaluation import Estimate
 from tfp_realnvp.image_grid import save_image_grid
 from tfp_realnvp.interrupts import Interrupts
 from tfp_realnvp.one_line_errors import one_line_errors
+from tfp_realnvp.one_line_warnings import one_line_warnings
 from tfp_realnvp.presets import PRESETS
 from tfp_realnvp.run_folder import RunFolder
 
@@ -196,10 +197,10 @@ def fit(model, train, config, images, run, checkpoints, progress, begin):
 def reports(config, images, run, progress):
     """What is written of each epoch, before its checkpoint is."""
     epochs = callbacks.EpochCSV(run.history_path, progress.epoch)
+    best = callbacks.BestWeights(run.best_path, epochs.lowest("val_bits_per_dim"))
+    board = keras.callbacks.TensorBoard(run.tensorboard_path)
     return [
-        epochs,
-        callbacks.BestWeights(run.best_path, epochs.lowest("val_bits_per_dim")),
-        keras.callbacks.TensorBoard(run.tensorboard_path),
+        *map(callbacks.optional, (epochs, best, board)),
         callbacks.SampleGrid(
             run.samples_path,
             FLAGS.sample_every,
@@ -265,8 +266,9 @@ def finish(model, config, images, run, begin):
         finished=True,
         **figures_of_training(model, begin),
     )
-    samples = figures.samples(model, **drawn(config, images))
-    save_image_grid(run.path / "samples.png", samples.images, config.num_levels)
+    with one_line_warnings("No picture of samples"):
+        samples = figures.samples(model, **drawn(config, images))
+        save_image_grid(run.path / "samples.png", samples.images, config.num_levels)
     print(f"Test bits/dim {bits} ({images.num_test} images); results are in {run.path}.")
 
 

@@ -22,7 +22,7 @@ from tiny_models import (
 )
 
 import tfp_realnvp as rnvp
-from tfp_realnvp.callbacks import AveragedWeights, BestWeights, EpochCSV, SampleGrid, StopAfter
+from tfp_realnvp.callbacks import AveragedWeights, BestWeights, EpochCSV, SampleGrid, StopAfter, optional
 from tfp_realnvp.image_grid import image_grid
 
 SIZE, BATCH = 20, 8
@@ -308,6 +308,45 @@ def test_sample_grid_shows_what_the_model_draws(tmp_path):
     picture = keras.utils.img_to_array(keras.utils.load_img(tmp_path / "epoch_0001.png")) / 255
     factor = picture.shape[1] // expected.shape[1]
     np.testing.assert_allclose(picture[::factor, ::factor], expected, atol=0.003)
+
+
+class Failing(keras.callbacks.Callback):
+    """Raises an error wherever Keras calls it."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error, self.calls = error, 0
+
+    def fail(self, *args, **kwargs):
+        self.calls += 1
+        raise self.error
+
+    set_model = on_train_begin = on_epoch_end = on_train_batch_end = on_test_end = on_train_end = fail
+
+
+def test_training_goes_on_where_something_optional_fails(tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    failing = Failing(OSError("No space left on device\nmore of it"))
+    log_dir = str(tmp_path / "file" / "log")
+    grids = [
+        SampleGrid(tmp_path / "file", num_levels=16, rows=1, columns=2, log_dir=log_dir),
+        SampleGrid(tmp_path / "vectors", rows=1, columns=2),  # What the model draws are no images.
+    ]
+    model = shared()
+    history, _ = fit(
+        model, optional(failing), optional(keras.callbacks.TensorBoard(log_dir)), *grids, epochs=2
+    )
+    assert len(history["loss"]) == 2 and np.isfinite(history["loss"]).all() and failing.calls > 6
+    told = [record.getMessage() for record in caplog.records]
+    assert told.count("Failing failed, training goes on: No space left on device") == 1
+    assert len(told) == 5 and not any("\n" in line for line in told)  # Two of the first picture.
+    assert sum(line.startswith("SampleGrid failed, training goes on: `images` must be") for line in told) == 2
+    assert sum(line.startswith("TensorBoard failed, training goes on") for line in told) == 1
+
+
+def test_an_interrupt_ends_training_in_what_is_optional_too():
+    with pytest.raises(KeyboardInterrupt):
+        fit(shared(), optional(Failing(KeyboardInterrupt())), epochs=1)
 
 
 def test_lambda_callback_sees_what_history_keeps():

@@ -160,6 +160,29 @@ def test_bad_arrays(tmp_path, bad):
         data.load("array", str(tmp_path / "bad.npy"))
 
 
+@pytest.mark.parametrize(
+    "shape, said",
+    [
+        ((6, 3, 8, 8), "channels first: `np.moveaxis"),
+        ((6, 1, 28, 28), "channels first: `np.moveaxis"),
+        ((6, 4, 6, 8), "channels first: `np.moveaxis"),
+        ((32, 32, 3), "a single one"),
+    ],
+)
+def test_arrays_with_their_channels_elsewhere(tmp_path, shape, said):
+    np.savez(tmp_path / "bad.npz", x_train=np.ones(shape, int), x_test=np.ones(shape, int))
+    with pytest.raises(ValueError, match=rf"`x_train` of `.*bad.npz` must hold images \[n, height.*{said}"):
+        data.load("array", str(tmp_path / "bad.npz"))
+
+
+@pytest.mark.parametrize(
+    "shape", [(6, 8, 8, 2), (6, 8, 8, 4), (6, 8, 8, 5), (6, 2, 2, 3), (6, 4, 4), (6, 9, 9, 20)]
+)
+def test_arrays_of_any_number_of_channels(tmp_path, shape):
+    np.save(tmp_path / "x.npy", np.ones(shape, int))
+    assert data.load("array", str(tmp_path / "x.npy")).event_shape == (*shape[1:], 1)[:3]
+
+
 def test_cifar10():
     if not TFDS.exists():
         pytest.skip(f"CIFAR-10 is not at {TFDS}")

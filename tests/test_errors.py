@@ -11,7 +11,7 @@ import tensorflow_probability as tfp
 
 import tfp_realnvp as rnvp
 from tfp_realnvp import data
-from tfp_realnvp.callbacks import AveragedWeights
+from tfp_realnvp.callbacks import AveragedWeights, optional
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 
@@ -386,6 +386,7 @@ CASES = {
     "image_distribution.name": (lambda: rnvp.image_distribution(image_flow(), name=3), ValueError, "name.*must be a string"),
     "AveragedWeights.steps": (lambda: AveragedWeights(tf.data.Dataset.range(2), 0), ValueError, "`steps`.*got 0"),
     "AveragedWeights.steps, float": (lambda: AveragedWeights(tf.data.Dataset.range(2), 2.0), TypeError, "`steps`.*2.0"),
+    "callbacks.optional": (lambda: optional(print), TypeError, "`callback` must be a `keras.callbacks.Callback`; got <built-in"),
     "FlowModel.from_pretrained.name": (lambda: rnvp.FlowModel.from_pretrained("imagenet"), ValueError, "`name` must be one of cifar10_small, digits; got 'imagenet'"),
     "data": (lambda: data.load("mnist"), ValueError, "`dataset` must be one of.*got 'mnist'"),
     "data, image_size": (lambda: data.load("digits", image_size=8), ValueError, "`image_size` is for"),

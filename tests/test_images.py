@@ -96,6 +96,24 @@ def test_image_grid():
     np.testing.assert_allclose(image_grid.image_grid(images + 300.0).max(), 1.0)
 
 
+@pytest.mark.parametrize("channels", [2, 4, 5])
+def test_other_channels_are_drawn_in_grey_side_by_side(channels, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 6, channels))
+    grid = image_grid.image_grid(images)
+    assert grid.shape == (2 * (4 + 1), 3 * (6 * channels + 1), 3)
+    for i in range(channels):
+        drawn = grid[5:9, 6 * i : 6 * (i + 1)]
+        np.testing.assert_allclose(drawn, np.repeat(images[1, 0, ..., [i]].transpose(1, 2, 0), 3, -1) / 255)
+    image_grid.save_image_grid(tmp_path / "grid.png", images)
+    image_grid.save_animation(tmp_path / "frames.gif", images[None])
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 6, 1), (2, 3, 8), (1, 0, 4, 6, 3)])
+def test_what_is_no_grid_of_images(shape):
+    with pytest.raises(ValueError, match=r"`images` must be of shape \[rows, columns, height.*got"):
+        image_grid.image_grid(np.zeros(shape))
+
+
 def test_saved_grids(tmp_path):
     images = np.random.default_rng(0).integers(0, 17, (3, 2, 3, 4, 4, 1))
     image_grid.save_image_grid(tmp_path / "grid.png", images[0], num_levels=17)

@@ -1,4 +1,4 @@
-"""A SavedModel of distributions, in a process that knows nothing of this package."""
+"""A SavedModel of distributions and of models, in a process that knows nothing of this package."""
 
 import subprocess
 import sys
@@ -9,6 +9,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from bijector_checks import made
 from constructors import CONSTRUCTORS
+
+import tfp_realnvp as rnvp
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 
@@ -67,6 +69,13 @@ def functions(entry, td):
     )
 
 
+def run_elsewhere(code, folder):
+    """In a process of its own: from the `model` and `inputs.npz` in a folder to `results.npz`."""
+    paths = [str(folder / name) for name in ("model", "inputs.npz", "results.npz")]
+    process = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, cwd=folder)
+    assert process.returncode == 0, process.stderr
+
+
 @pytest.mark.slow
 def test_a_saved_model_of_all_gives_the_same_elsewhere(tmp_path):
     """In a process that knows nothing of this package."""
@@ -81,11 +90,7 @@ def test_a_saved_model_of_all_gives_the_same_elsewhere(tmp_path):
     np.savez(tmp_path / "inputs.npz", **inputs)
     exported = Exported(entries)
     tf.saved_model.save(exported, tmp_path / "model")
-    paths = [str(tmp_path / name) for name in ("model", "inputs.npz", "results.npz")]
-    process = subprocess.run(
-        [sys.executable, "-c", LOAD, *paths], capture_output=True, text=True, cwd=tmp_path
-    )
-    assert process.returncode == 0, process.stderr
+    run_elsewhere(LOAD, tmp_path)
     with np.load(tmp_path / "results.npz") as file:
         results = dict(file)
     for name, entry in entries.items():
@@ -97,3 +102,35 @@ def test_a_saved_model_of_all_gives_the_same_elsewhere(tmp_path):
                 results[f"{name}/{what}"], expected, atol=1e-9, rtol=1e-9, err_msg=name
             )
         assert results[name + "/variables"] == len(td.variables), name
+
+
+SERVE = """
+import sys
+import keras
+import numpy as np
+import tensorflow as tf
+
+with np.load(sys.argv[2]) as file:
+    events, condition = file["events"], file["condition"]
+loaded, layer = tf.saved_model.load(sys.argv[1]), keras.layers.TFSMLayer(sys.argv[1])
+results = {"layer": layer((events, condition))}
+for dtype in ("uint8", "int64", "float32"):
+    results[dtype] = loaded.serve((events.astype(dtype), condition))
+np.savez(sys.argv[3], **results)
+assert not [name for name in sys.modules if name.startswith("tfp_realnvp")]
+"""
+
+
+@pytest.mark.slow
+def test_an_exported_pretrained_model_gives_the_same_elsewhere(tmp_path):
+    model = rnvp.FlowModel.from_pretrained("digits")
+    model.export(tmp_path / "model", verbose=False)
+    events = np.random.default_rng(0).integers(0, 17, (5, 8, 8, 1)).astype(np.uint8)
+    condition = np.eye(10, dtype=np.float32)[:5]
+    np.savez(tmp_path / "inputs.npz", events=events, condition=condition)
+    run_elsewhere(SERVE, tmp_path)
+    with np.load(tmp_path / "results.npz") as results:
+        for name, value in results.items():
+            given = events.astype(np.float32) if name == "float32" else events
+            desired = model.predict((given, condition), verbose=0)
+            np.testing.assert_allclose(value, desired, rtol=1e-5, err_msg=name)

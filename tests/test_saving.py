@@ -419,8 +419,51 @@ def test_an_exported_model_gives_the_same_densities(name, tmp_path):
     model.export(tmp_path / "model", verbose=False)
     loaded = tf.saved_model.load(tmp_path / "model")
     np.testing.assert_allclose(loaded.serve(inputs), desired, rtol=1e-5)
-    few = (inputs[0][:5], inputs[1][:5]) if isinstance(inputs, tuple) else inputs[:5]
+    few = (inputs[0][:5], inputs[1][:5].astype(float)) if isinstance(inputs, tuple) else inputs[:5]
     np.testing.assert_allclose(loaded.serve(few), desired[:5], rtol=1e-5)
+    default = loaded.signatures["serving_default"].structured_input_signature[1]["events"]
+    assert default.dtype.is_floating != (name == "image")
+
+
+def test_an_exported_model_takes_integers_and_floats_as_predict_does(tmp_path):
+    """Also in arrays of float64, of which TensorFlow would else make integers without a word."""
+    model = rnvp.FlowModel(
+        rnvp.image_distribution(tfb.Scale(0.5), 16, event_shape=(4, 4, 1))
+    )  # Never called.
+    model.export(tmp_path, verbose=False)
+    loaded, layer = tf.saved_model.load(tmp_path), keras.layers.TFSMLayer(tmp_path)
+    pixels = np.floor(images(5))
+    of_integers, of_floats = (model.predict(pixels.astype(kind), verbose=0) for kind in ("uint8", "float32"))
+    assert np.abs(of_integers - of_floats).min() > 0.01
+    for dtype in ("uint8", "uint16", "int32", "int64", "float32", "float64"):
+        desired = of_floats if dtype.startswith("float") else of_integers
+        for function, value in (
+            (loaded.serve, pixels.astype(dtype)),
+            (loaded.serve, tf.cast(pixels, dtype)),
+            (layer, pixels.astype(dtype)),
+        ):
+            np.testing.assert_allclose(function(value), desired, rtol=1e-5)
+    for name, dtype in (
+        ("serving_default", "int32"),
+        ("serve_integers", "int32"),
+        ("serve_floats", "float32"),
+    ):
+        served = loaded.signatures[name](events=tf.cast(pixels, dtype))["output_0"]
+        np.testing.assert_allclose(served, of_integers if dtype == "int32" else of_floats, rtol=1e-5)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="integers from 0 to 15"):
+        loaded.serve(np.full((5, 4, 4, 1), 16))
+    with pytest.raises(ValueError, match="Could not find matching"):
+        loaded.serve(pixels.astype(np.int8))
+
+
+def test_an_export_of_a_flow_that_does_not_tell_the_shape_of_conditions(tmp_path):
+    model = model_of([rnvp.AffineCoupling(first, ConditionalNetwork(4))])
+    with pytest.raises(ValueError, match="`input_signature` must be given"):
+        model.export(tmp_path)
+    model.export(tmp_path, verbose=False, input_signature=[2 * (tf.TensorSpec([None, 2]),)])
+    pair = vectors(5), vectors(5) / 2
+    loaded = tf.saved_model.load(tmp_path)
+    np.testing.assert_allclose(loaded.serve(pair), model(pair), rtol=1e-5)
 
 
 def test_a_saved_model_has_the_methods_that_one_gives_it(tmp_path):

@@ -151,9 +151,9 @@ def test_an_evaluation_of_runs_that_differ_in_their_seed(whole, tmp_path):
 
 @pytest.mark.slow
 def test_an_array_as_the_flags_say(tmp_path):
-    """Without a preset; `--recalibration_steps` changes moving statistics, and nothing of training."""
+    """Without a preset, of five channels; `--recalibration_steps` changes nothing but moving statistics."""
     np.save(
-        tmp_path / "x.npy", np.random.default_rng(0).integers(0, 256, size=(60, 6, 6, 3)).astype(np.uint8)
+        tmp_path / "x.npy", np.random.default_rng(0).integers(0, 256, size=(60, 6, 6, 5)).astype(np.uint8)
     )
     flags = (f"--data_dir={tmp_path / 'x.npy'}", *SMALL, "--epochs=1", "--dtype_policy=mixed_bfloat16")
     bits, losses = [], []
@@ -161,14 +161,15 @@ def test_an_array_as_the_flags_say(tmp_path):
         out = tmp_path / f"run_{steps}"
         train("--dataset=array", *flags, f"--recalibration_steps={steps}", f"--out={out}")
         config, rows, result = results(out)
-        assert config["event_shape"] == [6, 6, 3]
+        assert config["event_shape"] == [6, 6, 5]
+        assert (out / "samples" / "epoch_0001.png").exists() and (out / "samples.png").exists()
         bits.append(result["bits_per_dim"])
         losses.append(rows[0]["loss"])
     assert losses[0] == losses[1]
     assert abs(bits[0] - bits[1]) > 0.001
     model = keras.models.load_model(out / "model.keras")
     images = np.load(tmp_path / "x.npy")[np.random.default_rng(0).permutation(60)[:6]]
-    saved = rnvp.bits_per_dim(model.predict(images, verbose=0), (6, 6, 3))
+    saved = rnvp.bits_per_dim(model.predict(images, verbose=0), (6, 6, 5))
     np.testing.assert_allclose(saved.mean(), bits[1], rtol=1e-5)
 
 

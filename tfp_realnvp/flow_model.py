@@ -28,6 +28,7 @@ from tfp_realnvp.rebuilt_optimizer import build_for
 from tfp_realnvp.recalibration import recalibrate
 from tfp_realnvp.replicas import own_rows, reducible
 from tfp_realnvp.serialization import deserialize, serialize
+from tfp_realnvp.serving import INTEGERS, export_saved_model, signature
 from tfp_realnvp.skip_non_finite import SkipNonFinite, skipping, stays_where_skipped
 from tfp_realnvp.snapshot import put_back
 from tfp_realnvp.traced_variables import TracedVariables
@@ -631,6 +632,35 @@ class FlowModel(keras.Model):
         """
         with put_back(self.variables):
             super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
+
+    def export(
+        self, filepath: Path, format: str = "tf_saved_model", verbose: bool | None = None, **kwargs: Any
+    ) -> None:
+        """As `keras.Model.export`: a SavedModel that gives what `predict` gives, without this package.
+
+        Its function `serve` takes events, or a pair of events and conditions, of the dtypes that
+        `predict` takes: integers get the fixed noise in it, floats are taken as given. For servers,
+        whose signatures have one dtype each, there are `serve_integers`, of int32, and
+        `serve_floats`. `serving_default` is that of integers for a model of an
+        `image_distribution`, since pixels are integers, and as floats they would get no noise
+        without a word; else it is that of floats.
+
+        Args:
+          filepath: Name of the folder or file.
+          format: Python `str`, as of `keras.Model.export`; other formats have the one signature
+            that is the default.
+          verbose: Python `bool`, whether to print what is exported, or None as Keras does.
+          **kwargs: As of `keras.Model.export`; with `input_signature` that one is the only one.
+
+        Raises:
+          ValueError: if the shape of conditions is not known, or there is no such format.
+        """
+        default = self.distribution.dtype.name if self._num_levels is None else INTEGERS[0]
+        if kwargs.get("input_signature") is None:
+            if format == "tf_saved_model":
+                return export_saved_model(self, self._continuous, default, filepath, verbose is not False)
+            kwargs["input_signature"] = [signature(self.distribution, default)]
+        return super().export(filepath, format, verbose=verbose, **kwargs)
 
     def save_own_variables(self, store: MutableMapping[str, Any]) -> None:
         store["fingerprint"] = self._fingerprint.to_array()

@@ -15,18 +15,41 @@ def image_grid(images: ArrayLike, num_levels: int = 256) -> np.ndarray:
 
     Args:
       images: Array of pixel values in `[0, num_levels)`, of shape `[rows, columns, height,
-        width, channels]` with 1 or 3 channels; values outside are clipped.
+        width, channels]`, which `drawable` makes grey or RGB; values outside are clipped.
       num_levels: Python `int`, number of values a pixel takes.
 
     Returns:
-      Float array of shape `[rows (height + 1), columns (width + 1), 3]` with values in
-      [0, 1]: a grey line of one pixel after each row and column.
+      Float array of shape `[rows (height + 1), columns (width + 1), 3]`, of the width as drawn,
+      with values in [0, 1]: a grey line of one pixel after each row and column.
+
+    Raises:
+      ValueError: if `images` are of another shape.
     """
-    images = quantize(images, num_levels) / (num_levels - 1)
+    if np.ndim(images) != 5 or 0 in np.shape(images):
+        raise ValueError(
+            "`images` must be of shape [rows, columns, height, width, channels], without a 0; got "
+            f"{np.shape(images)}."
+        )
+    images = drawable(quantize(images, num_levels)) / (num_levels - 1)
     framed = np.pad(images, [(0, 0), (0, 0), (0, 1), (0, 1), (0, 0)], constant_values=0.5)
     rows, columns, height, width, channels = framed.shape
     grid = framed.swapaxes(1, 2).reshape(rows * height, columns * width, channels)
     return np.broadcast_to(grid, (*grid.shape[:2], 3)).copy()
+
+
+def drawable(images: np.ndarray) -> np.ndarray:
+    """Images in grey or RGB; of other numbers of channels than 1 or 3 each is one in grey, side by side.
+
+    What a second, fourth or fifth channel is, transparency or infrared, an array does not say.
+
+    Args:
+      images: Array of shape `[..., height, width, channels]`.
+
+    Returns:
+      The same, or one of shape `[..., height, channels width, 1]`.
+    """
+    channels = images.shape[-1]
+    return images if channels in (1, 3) else np.concatenate(np.split(images, channels, axis=-1), axis=-2)
 
 
 def save_image_grid(path: Path, images: ArrayLike, num_levels: int = 256) -> None:

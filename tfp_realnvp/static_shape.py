@@ -1,11 +1,11 @@
 """What a `Tensor` says of its shape before a graph runs."""
 
+from collections.abc import Iterable
+
 import tensorflow as tf
 
-from tfp_realnvp.hints import Shape
 
-
-def with_shape(x: tf.Tensor, shape: Shape) -> tf.Tensor:
+def with_shape(x: tf.Tensor, shape: Iterable[int | None]) -> tf.Tensor:
     """`x` that says it has `shape`; where it says less now, it is checked as the graph runs.
 
     Without need there is no such check: `tf.ensure_shape` has no derivatives in forward mode in graphs.
@@ -20,8 +20,9 @@ def with_shape(x: tf.Tensor, shape: Shape) -> tf.Tensor:
     Raises:
       ValueError: if its shape is known and is another.
     """
-    shape = tf.TensorShape(shape)
-    same_rank = x.shape.rank is not None and x.shape.rank == shape.rank
-    if same_rank and all(wanted in (None, side) for wanted, side in zip(shape, x.shape, strict=True)):
+    wanted = list(shape)
+    if x.shape.rank == len(wanted) and all(
+        w in (None, side) for w, side in zip(wanted, x.shape, strict=True)
+    ):
         return x
-    return tf.ensure_shape(x, shape)
+    return tf.ensure_shape(x, wanted)

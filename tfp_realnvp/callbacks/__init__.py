@@ -4,6 +4,7 @@ from tfp_realnvp.callbacks.averaged_weights import AveragedWeights
 from tfp_realnvp.callbacks.best_weights import BestWeights
 from tfp_realnvp.callbacks.checkpointing import Checkpointing
 from tfp_realnvp.callbacks.epoch_csv import EpochCSV
+from tfp_realnvp.callbacks.optional import optional
 from tfp_realnvp.callbacks.sample_grid import SampleGrid
 from tfp_realnvp.callbacks.stop_after import StopAfter
 from tfp_realnvp.callbacks.stop_at_non_finite import StopAtNonFinite
@@ -16,4 +17,5 @@ __all__ = [
     "SampleGrid",
     "StopAfter",
     "StopAtNonFinite",
+    "optional",
 ]

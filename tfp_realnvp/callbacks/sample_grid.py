@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfp_realnvp import figures
+from tfp_realnvp.callbacks.optional import optional
 from tfp_realnvp.hints import Path
 from tfp_realnvp.image_grid import image_grid, save_image_grid
 
@@ -15,7 +16,7 @@ class SampleGrid(keras.callbacks.Callback):
     """Draws samples after every so many epochs, always of the same latents.
 
     They are of the weights as training has them, not of the averages that `AveragedWeights`
-    keeps.
+    keeps. Where a picture fails, training goes on, with a warning.
 
     Args:
       folder: Folder for the pictures, `epoch_0001.png` and so on.
@@ -32,10 +33,13 @@ class SampleGrid(keras.callbacks.Callback):
         self.folder = pathlib.Path(folder)
         self.every, self.num_levels, self.log_dir = every, num_levels, log_dir
         self._options = kwargs
+        self._writer = None
+        optional(self)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._writer = None if self.log_dir is None else tf.summary.create_file_writer(str(self.log_dir))
+        if self.log_dir is not None:
+            self._writer = tf.summary.create_file_writer(str(self.log_dir))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if (epoch + 1) % self.every:

@@ -9,6 +9,8 @@ from tfp_realnvp.data.image_data import ImageData, arrays
 from tfp_realnvp.hints import Path
 
 TEST_SHARE = 0.1
+MOST_COLOURS = 4
+"""Channels of RGB with alpha: images of no more rows than these are none, if they have more channels."""
 CLASSES_OF = {"x_train": "y_train", "x_test": "y_test"}
 STARTS = (b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")  # Of .npy, .npz and empty .npz files.
 
@@ -104,10 +106,25 @@ def _images(content, name, path):
     images, where = _array(content, name, path), _where(name, path)
     if images.ndim not in (3, 4) or not images.size:
         raise ValueError(f"{where} must hold images [n, height, width, channels]; got shape {images.shape}.")
+    _check_channels_are_last(images.shape, where)
     if images.dtype.kind not in "iu" or images.min() < 0 or images.max() > 255:
         range_ = f" from {images.min()} to {images.max()}" if images.dtype.kind in "biuf" else ""
         raise ValueError(f"{where} must hold integers from 0 to 255; got {images.dtype}{range_}.")
     return images.reshape(*images.shape[:3], -1)
+
+
+def _check_channels_are_last(shape, where):
+    """Raises a ValueError where images look like `[n, channels, height, width]`, or like a single one."""
+    if len(shape) == 4 and shape[1] <= MOST_COLOURS < shape[3]:
+        raise ValueError(
+            f"{where} must hold images [n, height, width, channels]; got shape {shape}, with channels first: "
+            "`np.moveaxis(images, 1, -1)` has them last."
+        )
+    if len(shape) == 3 and shape[1] > MOST_COLOURS and shape[2] in (1, 3):
+        raise ValueError(
+            f"{where} must hold images [n, height, width] or [n, height, width, channels]; got shape "
+            f"{shape}, which is a single one."
+        )
 
 
 def _classes(content, name, path, num_images, total):

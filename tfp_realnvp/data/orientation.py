@@ -5,7 +5,10 @@ import struct
 import numpy as np
 import tensorflow as tf
 
-TAG, JPEG, PNG = 0x0112, b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
+JPEG, PNG, EXIF = b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"Exif\0\0"
+TAG = 0x0112
+INTEGERS = {3: "H", 4: "I", 8: "h", 9: "i"}
+"""How `struct` reads the kinds of numbers that an orientation may be."""
 
 
 def turned(image: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
@@ -28,7 +31,7 @@ def turned(image: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
 
 
 def orientation(content: bytes | np.ndarray) -> np.int64:
-    """EXIF's orientation in the bytes of a JPEG or PNG file: from 1 to 8, where 1 is as it is stored."""
+    """EXIF's orientation in the bytes of a JPEG, PNG or WebP file: from 1 to 8; 1 is as it is stored."""
     if isinstance(content, np.ndarray):  # As TensorFlow hands bytes over in eager mode.
         content = content.item()
     try:
@@ -40,20 +43,34 @@ def orientation(content: bytes | np.ndarray) -> np.int64:
 
 def _exif(content):
     """The block of EXIF, as a TIFF file, or nothing."""
+    for kind, block in _blocks(content):
+        if kind in (b"eXIf", b"EXIF") or (kind == b"\xe1" and block.startswith(EXIF)):
+            return block.removeprefix(EXIF)
+    return b""
+
+
+def _blocks(content):
+    """Kind and bytes of each block of a PNG or WebP file, and of a JPEG file before its pixels."""
     if content.startswith(PNG):
         place = len(PNG)
         while place < len(content):
             size, kind = struct.unpack_from(">I4s", content, place)
-            if kind == b"eXIf":
-                return content[place + 8 : place + 8 + size]
+            yield kind, content[place + 8 : place + 8 + size]
             place += 12 + size
-    place = 2
-    while content.startswith(JPEG) and content[place] == 0xFF and content[place + 1] != 0xDA:
-        size = struct.unpack_from(">H", content, place + 2)[0]
-        if content[place + 1] == 0xE1 and content[place + 4 : place + 10] == b"Exif\0\0":
-            return content[place + 10 : place + 2 + size]
-        place += 2 + size
-    return b""
+    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
+        place = 12
+        while place < len(content):
+            kind, size = struct.unpack_from("<4sI", content, place)
+            yield kind, content[place + 8 : place + 8 + size]
+            place += 8 + size + size % 2
+    if content.startswith(JPEG):
+        place = len(JPEG)
+        while content[place] == 0xFF and content[place + 1] != 0xDA:
+            if content[place + 1] != 0xFF:  # As often as one likes.
+                size = struct.unpack_from(">H", content, place + 2)[0]
+                yield content[place + 1 : place + 2], content[place + 4 : place + 2 + size]
+                place += 1 + size
+            place += 1
 
 
 def _of_tiff(exif):
@@ -63,7 +80,8 @@ def _of_tiff(exif):
     start = struct.unpack_from(f"{order}I", exif, 4)[0]
     entries = struct.unpack_from(f"{order}H", exif, start)[0]
     for i in range(entries):
-        tag, _, _, number = struct.unpack_from(f"{order}HHIH", exif, start + 2 + 12 * i)
-        if tag == TAG:
-            return number
+        place = start + 2 + 12 * i
+        tag, kind, count = struct.unpack_from(f"{order}HHI", exif, place)
+        if tag == TAG and kind in INTEGERS and count == 1:
+            return struct.unpack_from(f"{order}{INTEGERS[kind]}", exif, place + 8)[0]
     return 1
