@@ -13,6 +13,7 @@ from tfp_realnvp.bijectors import (
     Squeeze,
     bijector_kwargs,
 )
+from tfp_realnvp.flow_layers import keras_layers
 from tfp_realnvp.flow_model import FlowModel
 from tfp_realnvp.fused_adam import FusedAdam
 from tfp_realnvp.images import bits_per_dim, dequantize, image_distribution
@@ -34,4 +35,5 @@ __all__ = [
     "checkerboard_mask",
     "dequantize",
     "image_distribution",
+    "keras_layers",
 ]

@@ -9,34 +9,58 @@ import tensorflow_probability as tfp
 
 from tfp_realnvp.bijectors import AffineCoupling
 from tfp_realnvp.bijectors.bijector import Bijector
-from tfp_realnvp.bijectors.call_arguments import takes_condition
 from tfp_realnvp.bijectors.tracked_variables import frozen_as_in_keras, tf_variable
 
 
-def built_layers(distribution: tfp.distributions.Distribution) -> list[keras.layers.Layer]:
-    """The Keras layers in a distribution, and one for the variables outside of them.
+def keras_layers(
+    flow: tfp.distributions.Distribution | tfp.bijectors.Bijector,
+) -> list[keras.layers.Layer]:
+    """The Keras layers in a distribution or bijector, and one for the variables outside of them.
+
+    A `keras.Model` trains and saves the layers among its attributes, but not what is in distributions
+    and bijectors. One attribute with their layers mends that; a `FlowModel` needs none.
 
     Args:
-      distribution: `tfd.TransformedDistribution`. Networks that are not built are built by
-        a sample, but conditional ones by the first call with a condition.
+      flow: `tfd.TransformedDistribution`, whose networks are built by a sample where they are not,
+        conditional ones by the first call with a condition; or a `tfb.Bijector`.
 
     Returns:
-      List of Keras layers, which have all variables of the distribution between them.
+      List of Keras layers, which have all variables of `flow` between them.
 
     Raises:
-      ValueError: if a conditional tf-keras network is not built.
+      TypeError: if `flow` is neither.
+      ValueError: if a conditional tf-keras network, or a network of a bijector, is not built.
+
+    #### Examples
+
+    >>> import keras, tfp_realnvp as rnvp
+    >>> class Density(keras.Model):
+    ...     def __init__(self, distribution):
+    ...         super().__init__()
+    ...         self.distribution = distribution
+    ...         self.flow_layers = rnvp.keras_layers(distribution)
+    ...     def call(self, x):
+    ...         return self.distribution.log_prob(x)
+    >>> flow = rnvp.RealNVP((4, 4, 1), base_filters=2, num_residual_blocks=1)
+    >>> model = Density(rnvp.image_distribution(flow))
+    >>> len(model.trainable_variables) == len(flow.trainable_variables)
+    True
     """
-    bijectors = [m for m in distribution.submodules if isinstance(m, Bijector)]
+    if not isinstance(flow, (tfp.distributions.Distribution, tfp.bijectors.Bijector)):
+        raise TypeError(f"`flow` must be a `tfd.Distribution` or a `tfb.Bijector`; got {flow!r}.")
+    bijectors = [m for m in (flow, *flow.submodules) if isinstance(m, Bijector)]
     layers = list({id(layer): layer for b in bijectors for layer in b.layers}.values())
-    is_conditional = takes_condition(distribution.bijector)
     conditioners = [b.conditioner for b in bijectors if isinstance(b, AffineCoupling)]
-    if not all(getattr(c, "built", True) for c in conditioners) and not is_conditional:
-        distribution.sample(1)
+    if not all(getattr(c, "built", True) for c in conditioners):
+        if isinstance(flow, tfp.bijectors.Bijector):
+            raise ValueError(f"The networks of `flow` must be built, by a call of it; got {flow!r}.")
+        if not any(b.takes_condition for b in bijectors):
+            flow.sample(1)
     for c in conditioners:
         if not (c in layers or getattr(c, "built", True)):
             raise ValueError(f"A conditional tf-keras network must be built before the model; got {c!r}.")
     seen = {id(tf_variable(v)) for layer in layers for v in layer.variables}
-    others = [v for v in distribution.variables if id(v) not in seen]
+    others = [v for v in flow.variables if id(v) not in seen]
     return layers + ([OtherVariables(others, name="other_variables")] if others else [])
 
 

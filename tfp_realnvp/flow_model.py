@@ -15,7 +15,7 @@ from tfp_realnvp.bijectors.call_arguments import is_training, takes_condition
 from tfp_realnvp.bijectors.layer_variables import LayerVariables
 from tfp_realnvp.events import check_condition, check_has_batch, condition_shapes, of_shape
 from tfp_realnvp.fingerprint import Fingerprint
-from tfp_realnvp.flow_layers import built_layers
+from tfp_realnvp.flow_layers import keras_layers
 from tfp_realnvp.fused_adam import FusedAdam
 from tfp_realnvp.hints import Path, Seed, TensorLike
 from tfp_realnvp.images import add_noise, bits_per_dim, in_range, num_levels_of, stateless_seed
@@ -127,7 +127,7 @@ class FlowModel(keras.Model):
         super().__init__(**{"dtype": distribution.dtype.name, "autocast": False, "name": name, **kwargs})
         self.distribution = distribution
         self.l2, self.seed = l2, seed
-        self.flow_layers = built_layers(distribution)
+        self.flow_layers = keras_layers(distribution)
         self._coupling_networks = [x for x in self.flow_layers if isinstance(x, CouplingNetwork)]
         self._bits_per_dim = keras.metrics.Mean(name="bits_per_dim")
         self._num_levels = num_levels_of(distribution)

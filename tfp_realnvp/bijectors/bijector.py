@@ -8,6 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_realnvp.arguments import check_bool, check_training, float_dtype
+from tfp_realnvp.bijectors.holder import check_holder
 from tfp_realnvp.bijectors.layer_variables import LayerVariables
 from tfp_realnvp.bijectors.log_det_walk import on_the_way_to_a_log_det
 from tfp_realnvp.bijectors.memory import Memory
@@ -126,6 +127,8 @@ class Bijector(tfp.bijectors.Bijector):
         """The call arguments, as one; what comes before every evaluation."""
         self._layer_variables.freeze_as_in_keras()
         check_training(training)
+        if self._layers:
+            check_holder(self._layers, training, self.name)
         if conditional_input is not None and not self.takes_condition:
             raise ValueError(f"`conditional_input` was given, but nothing in `{self.name}` takes one.")
         return training, conditional_input
