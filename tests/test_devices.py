@@ -11,7 +11,14 @@ HERE = pathlib.Path(__file__).parent
 pytestmark = pytest.mark.slow
 
 
-KINDS = "vector_synchronized_skip", "image_plain_integer", "image_synchronized_integer", "image_integer"
+KINDS = (
+    "vector_synchronized_skip",
+    "vector_synchronized_fused",
+    "vector_synchronized_skip_fused",
+    "image_plain_integer",
+    "image_synchronized_integer",
+    "image_integer",
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +44,12 @@ def names(results, start):
 
 @pytest.mark.parametrize("kind", KINDS[:-1])
 def test_losses_and_weights_are_those_of_one_device(kind, trained):
-    """Dequantised or not, with synchronised batch norm or none; also where a batch is left out."""
+    """Dequantised or not, with synchronised batch norm or none, also where a batch is left out, with all of Adam."""
     one, two = trained(kind)
     assert names(one, "history")
     for name in names(one, "history"):
         np.testing.assert_allclose(two[name], one[name], rtol=1e-6, err_msg=name)
-    for name in names(one, "weights"):
+    for name in names(one, "weights") + names(one, "optimizer"):
         np.testing.assert_allclose(two[name], one[name], rtol=1e-5, atol=1e-6, err_msg=name)
     assert two["skipped"] == one["skipped"] == (3 if "skip" in kind else 0)
 

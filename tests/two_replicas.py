@@ -28,7 +28,9 @@ def model_of(kind, **compile_kwargs):
         distribution = rnvp.image_distribution(flow, num_levels=16)
     model = rnvp.FlowModel(distribution, seed=1)
     scatter(model)
-    model.compile(keras.optimizers.SGD(1e-2), **compile_kwargs)
+    averages = {"use_ema": True, "ema_momentum": 0.9}
+    adam = rnvp.FusedAdam(1e-2, epsilon=1e-3, global_clipnorm=1.0, **averages)
+    model.compile(adam if "fused" in kind else keras.optimizers.SGD(1e-2), **compile_kwargs)
     return model
 
 
@@ -65,6 +67,7 @@ def trained(kind, strategy):
         **{f"history_{name}": values for name, values in history.items()},
         **{f"weights_{i:03}": np.array(v) for i, v in enumerate(model.distribution.variables)},
         **{f"replica_{i % 2}_{i // 2:03}": value for i, value in enumerate(replicas)},
+        **{f"optimizer_{i:03}": np.array(v) for i, v in enumerate(model.optimizer.variables)},
         "skipped": np.array(getattr(model.optimizer, "skipped", 0)),
     }
 

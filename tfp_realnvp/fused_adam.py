@@ -74,13 +74,22 @@ class FusedAdam(keras.optimizers.Adam):
         Args:
           moves: Boolean scalar `Tensor`, the same on all replicas.
           norm: Scalar `Tensor`, the norm of all gradients together.
-          grads, trainable_variables: As of `apply`, such that `is_fused` is true.
+          grads: List of `Tensor`s, as `of_all_replicas` returns them.
+          trainable_variables: As of `apply`, such that `is_fused` is true.
         """
         self._update(grads, trainable_variables, norm, moves)
         self.iterations.assign_add(tf.cast(moves, self.iterations.dtype))
 
+    def of_all_replicas(self, grads: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """Sums of gradients over replicas, so that these clip and skip as a single device does."""
+        replica = tf.distribute.get_replica_context()
+        if replica is None or replica.num_replicas_in_sync == 1:
+            return list(grads)
+        return replica.all_reduce("SUM", list(grads))
+
     def _backend_apply_gradients(self, grads, trainable_variables):
         if self.is_fused(grads, trainable_variables):
+            grads = self.of_all_replicas(grads)
             norm = tf.linalg.global_norm(grads) if self.global_clipnorm else None
             self._update(grads, trainable_variables, norm)
         else:
@@ -95,7 +104,6 @@ class FusedAdam(keras.optimizers.Adam):
             for gradient, variable in pairs:
                 self._update_variable(variable, gradient, numbers[gradient.dtype])
             return
-        pairs = self._all_reduce_sum_gradients(pairs)
         tf.__internal__.distribute.interim.maybe_merge_call(self._update_replicas, strategy, pairs, numbers)
 
     def _clipped(self, grads, norm, moves):
@@ -137,7 +145,7 @@ class FusedAdam(keras.optimizers.Adam):
     def _update_replicas(self, strategy, pairs, numbers):
         """Updates each replica's copy of each variable."""
         for gradient, variable in pairs:
-            args = gradient, numbers[gradient.dtype]
+            args = gradient, numbers[variable.dtype]
             strategy.extended.update(variable, self._update_variable, args=args, group=False)
 
     def _update_variable(self, variable, gradient, numbers):

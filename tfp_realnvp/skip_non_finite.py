@@ -60,8 +60,9 @@ class SkipNonFinite(keras.optimizers.LossScaleOptimizer):
         without_branch = self.built and self.initial_scale == 1 and isinstance(inner, FusedAdam)
         if not (without_branch and inner.is_fused(grads, variables)):
             return super().apply(grads, trainable_variables)
+        grads = inner.of_all_replicas(grads)
         norm = tf.linalg.global_norm(grads)
-        finite = _on_all_replicas(tf.math.is_finite(norm))
+        finite = tf.math.is_finite(norm)
         inner.apply_where(finite, norm, grads, variables)
         skipped = 1 - tf.cast(finite, self.skipped.dtype)
         self.skipped.assign_add(skipped)
