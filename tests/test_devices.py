@@ -44,7 +44,7 @@ def names(results, start):
 
 @pytest.mark.parametrize("kind", KINDS[:-1])
 def test_losses_and_weights_are_those_of_one_device(kind, trained):
-    """Dequantised or not, with synchronised batch norm or none, also where a batch is left out, with all of Adam."""
+    """Dequantised or not, with synchronised batch norm or none, with a batch left out, with all of Adam."""
     one, two = trained(kind)
     assert names(one, "history")
     for name in names(one, "history"):
