@@ -131,15 +131,20 @@ def main(argv):
     trained = Trained(run, config, model, images, x, labels)
     with one_line_errors():
         run.figures_path.mkdir(parents=True, exist_ok=True)
+    bar = keras.utils.Progbar(len(names), unit_name="figure")
+    bar.update(0)
+    lines = []
     for name in names:
         try:
             numbers = DRAW[name](trained)
         except Skipped as reason:
-            print(f"{name}: skipped, {reason}.")
-            continue
-        with one_line_errors():
-            run.add_figure(name, numbers)
-        print(f"{name}: {', '.join(f'{k} {v:.4g}' for k, v in numbers.items()) or 'drawn'}")
+            lines.append(f"{name}: skipped, {reason}.")
+        else:
+            with one_line_errors():
+                run.add_figure(name, numbers)
+            lines.append(f"{name}: {', '.join(f'{k} {v:.4g}' for k, v in numbers.items()) or 'drawn'}")
+        bar.add(1)
+    print("\n".join(lines))
     print(f"The figures are in {run.figures_path}.")
 
 
