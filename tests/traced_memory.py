@@ -22,5 +22,8 @@ def graphs_are_freed():
         for name in set(registered) - before:
             if name.startswith("CustomGradient"):
                 del registered[name]
-        tfp.bijectors.Bijector.__dict__["_cache"].storage.clear()
+        cached = tfp.bijectors.Bijector.__dict__["_cache"].storage
+        for key in list(cached):
+            key.cancel()  # Else it would take itself out later.
+        cached.clear()
         gc.collect()
