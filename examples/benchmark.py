@@ -199,7 +199,7 @@ def stored_and_rebuilt(maker, options, batch, rounds):
         seconds = medians({r: (flow, "train") for r, flow in both.items()}, rounds)
     stored, rebuilt = (peaks[r, batch] - peaks[r, 1] for r in (False, True))
     return {
-        "activations": rebuilt / stored,
+        "activations": rebuilt / stored if stored else float("nan"),  # Less than a start takes.
         "whole process": peaks[True, batch] / peaks[False, batch],
         "time": seconds[True] / seconds[False],
         "MiB stored": peaks[False, batch],
@@ -258,9 +258,10 @@ def start(quick):
 
 def started(preset, part):
     """Seconds of each part of a start in a new process."""
-    program = pathlib.Path(__file__).parent / "benchmarked" / "start.py"
-    line = [sys.executable, str(program), preset, part, str(time.time())]
-    return json.loads(subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    line = [sys.executable, "-m", "benchmarked.start", preset, part, str(time.time())]
+    examples = pathlib.Path(__file__).parent
+    process = subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True, cwd=examples)
+    return json.loads(process.stdout)
 
 
 @table

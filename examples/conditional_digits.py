@@ -3,7 +3,7 @@
 python examples/conditional_digits.py --out=digits.png
 """
 
-import quiet_start  # noqa: F401  # isort: skip
+import fast_start  # noqa: F401  # isort: skip
 
 import dataclasses
 

@@ -10,7 +10,7 @@ error over these. Everything goes to `results.json` and `table.md` in the folder
 single run to `--out`.
 """
 
-import quiet_start  # noqa: F401  # isort: skip
+import fast_start  # noqa: F401  # isort: skip
 
 import dataclasses
 

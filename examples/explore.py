@@ -10,7 +10,7 @@ picture of the page (as root with --no-sandbox):
 chromium --headless --window-size=1200,740 --virtual-time-budget=60000 --screenshot=explore.png http://127.0.0.1:7860
 """
 
-import quiet_start  # noqa: F401  # isort: skip
+import fast_start  # noqa: F401  # isort: skip
 
 import asyncio
 import base64

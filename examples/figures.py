@@ -7,7 +7,7 @@ python examples/figures.py --run=tfp_realnvp/pretrained/digits --out=digits
 Pictures go to `--out`, the numbers to `figures.json` there.
 """
 
-import quiet_start  # noqa: F401  # isort: skip
+import fast_start  # noqa: F401  # isort: skip
 
 import dataclasses
 

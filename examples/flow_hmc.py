@@ -10,7 +10,7 @@ Either sampler has about as much time, so the plain one takes more steps for a d
 R-hat and effective sample size (ESS) know only of where chains have been: look at v as well.
 """
 
-import quiet_start  # noqa: F401  # isort: skip
+import fast_start  # noqa: F401  # isort: skip
 
 import time
 

@@ -3,7 +3,7 @@
 python examples/input_pipeline.py --preset=cifar10
 """
 
-import quiet_start  # noqa: F401  # isort: skip
+import fast_start  # noqa: F401  # isort: skip
 
 import itertools
 import time

@@ -5,7 +5,7 @@ python examples/list_presets.py
 Builds each model, so it takes some minutes for all.
 """
 
-import quiet_start  # noqa: F401  # isort: skip
+import fast_start  # noqa: F401  # isort: skip
 
 import tensorflow as tf
 from absl import app, flags

@@ -8,7 +8,7 @@ like that of the run, with its `history.csv` and `results.json`: `examples/evalu
 `examples/figures.py` take it as `--run`. A model that is there already is replaced.
 """
 
-import quiet_start  # noqa: F401  # isort: skip
+import fast_start  # noqa: F401  # isort: skip
 
 import dataclasses
 import io

@@ -8,7 +8,7 @@ difference between test images and decode(encode(images)), in pixel units; the t
 step. A policy is for training: everything else computes in float32, whatever it is.
 """
 
-import quiet_start  # noqa: F401  # isort: skip
+import fast_start  # noqa: F401  # isort: skip
 
 import dataclasses
 import time

@@ -4,7 +4,7 @@ python examples/own_conditioner.py --conditioner=attention
 python examples/own_conditioner.py --conditioner=conv
 """
 
-import quiet_start  # noqa: F401  # isort: skip
+import fast_start  # noqa: F401  # isort: skip
 
 import keras
 import numpy as np

@@ -7,7 +7,7 @@ Statistics 6 (1981). Priors and the non-centred form: A. Gelman et al., Bayesian
 Analysis, and the Stan project's example of it.
 """
 
-import quiet_start  # noqa: F401  # isort: skip
+import fast_start  # noqa: F401  # isort: skip
 
 import keras
 import numpy as np

@@ -5,7 +5,7 @@ python examples/train_cifar.py --preset=cifar10 --out=runs/cifar10
 python examples/train_cifar.py --out=runs/cifar10 --resume
 """
 
-import quiet_start  # noqa: F401  # isort: skip
+import fast_start  # noqa: F401  # isort: skip
 
 import dataclasses
 import os

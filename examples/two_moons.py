@@ -3,7 +3,7 @@
 python examples/two_moons.py --out=two_moons.png
 """
 
-import quiet_start  # noqa: F401  # isort: skip
+import fast_start  # noqa: F401  # isort: skip
 
 import keras
 import matplotlib

@@ -1,3 +1,4 @@
+import gc
 import os
 import random
 
@@ -13,6 +14,9 @@ from traced_memory import graphs_are_freed
 
 if not flags.FLAGS.is_parsed():
     flags.FLAGS(["pytest"], known_only=True)
+
+# Looking for garbage among all that has been imported takes longer than tests do.
+gc.set_threshold(20_000, 20, 20)
 
 # Graphs here run once or twice: optimising them takes longer than they do. Processes that tests start do it.
 tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})

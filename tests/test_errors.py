@@ -364,6 +364,7 @@ CASES = {
     "bijector_kwargs.conditional_input": (
         lambda: rnvp.bijector_kwargs(tfb.Chain([tfb.Exp()]), conditional_input=x), ValueError, "nothing in `bijector`",
     ),
+    "keras_layers.flow": (lambda: rnvp.keras_layers(3), TypeError, "`flow` must be.*got 3"),
     "bits_per_dim.log_prob": (lambda: rnvp.bits_per_dim("-3", (4,)), TypeError, "`log_prob` must be.*got '-3'"),
     "bits_per_dim.event_shape": (lambda: rnvp.bits_per_dim(-3.0, (None, 4)), ValueError, "`event_shape` must hold"),
     "channel_mask.event_shape": (lambda: rnvp.channel_mask(()), ValueError, "`event_shape` must hold at least one side"),

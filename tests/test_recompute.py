@@ -200,6 +200,67 @@ def test_frozen_layers_stay():
     assert_close(*(values(flow.variables) for flow in reversed(flows)), 1e-9)
 
 
+def objective(flow, x):
+    return tf.reduce_sum(tf.sin(flow.inverse(x))) + tf.reduce_sum(
+        tf.sin(flow.inverse_log_det_jacobian(x, x.shape.rank - 1))
+    )
+
+
+def of_a_penalty(flow, x):
+    """Gradients of a gradient's square."""
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            value = objective(flow, x)
+        penalty = tf.reduce_sum(inner.gradient(value, x) ** 2)
+    return outer.gradient(penalty, [x, *flow.trainable_variables], unconnected_gradients="zero")
+
+
+def twice(flow, x):
+    gradient = tf.gradients(objective(flow, x), x)[0]
+    return tf.gradients(tf.reduce_sum(gradient**2), [x])
+
+
+def forward_mode(flow, x):
+    with tf.autodiff.ForwardAccumulator(x, tf.ones_like(x)) as products:
+        value = objective(flow, x)
+    return [products.jvp(value)]
+
+
+def forward_of_a_gradient(flow, x):
+    with tf.autodiff.ForwardAccumulator(x, tf.ones_like(x)) as products:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = objective(flow, x)
+        gradient = tape.gradient(value, x)
+    return [products.jvp(gradient)]
+
+
+@pytest.fixture(scope="module")
+def stored_and_rebuilt():
+    stored = rnvp.RealNVP((3,), num_couplings=3, hidden_units=(4,), dtype="float64")
+    for i, v in enumerate(stored.trainable_variables):
+        v.assign_add(0.2 * tf.random.stateless_normal(v.shape, (i, 1), dtype=v.dtype))
+    return stored, stored.copy(recompute=True)
+
+
+@pytest.mark.parametrize("second_derivative", [of_a_penalty, twice, forward_mode, forward_of_a_gradient])
+def test_derivatives_in_graphs(stored_and_rebuilt, second_derivative):
+    x = noise((5, 3))
+    results = [tf.function(second_derivative)(flow, x) for flow in stored_and_rebuilt]
+    assert_close(results[1], results[0], 1e-10)
+    assert max(np.abs(value).max() for value in results[0]) > 1e-2
+
+
+def test_eager_calls_raise_at_second_derivatives_but_not_in_forward_mode(stored_and_rebuilt):
+    stored, rebuilt = stored_and_rebuilt
+    x = noise((5, 3))
+    with pytest.raises(NotImplementedError, match="recompute_grad"):
+        of_a_penalty(rebuilt, x)
+    assert_close(forward_mode(rebuilt, x), forward_mode(stored, x), 1e-10)
+
+
 @keras.saving.register_keras_serializable("tests")
 class Watched(keras.layers.Layer):
     """Counts its calls, and remembers its outputs as long as somebody else does."""

@@ -17,7 +17,6 @@ OWN_FILES = SETTINGS["mypy"]["files"].split(", ")
 LAYERS = [
     {
         "arguments",
-        "as_traced",
         "hints",
         "in_batches",
         "interrupts",

@@ -15,6 +15,7 @@ class Wrapper(keras.layers.Layer):
     def __init__(self, bijector):
         super().__init__()
         self.apply = bijector.inverse
+        self.flow_layers = rnvp.keras_layers(bijector)
 
     def call(self, x):
         return self.apply(x)

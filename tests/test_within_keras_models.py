@@ -118,9 +118,3 @@ def test_one_that_keras_does_not_see_is_an_error_in_training(make, explicit):
     model.compile("adam", mean)
     with pytest.raises(ValueError, match=r"neither train nor save.*keras_layers"):
         model.fit(x, x, verbose=0)
-
-
-@pytest.mark.parametrize("of", [3, None, "flow"])
-def test_keras_layers_wants_a_flow(of):
-    with pytest.raises(TypeError, match="`flow` must be"):
-        rnvp.keras_layers(of)

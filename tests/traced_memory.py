@@ -1,7 +1,6 @@
 """Memory of graphs that TensorFlow and TFP would keep until the process ends."""
 
 import contextlib
-import gc
 
 import tensorflow_probability as tfp
 from tensorflow.python.framework import ops
@@ -9,7 +8,7 @@ from tensorflow.python.framework import ops
 
 @contextlib.contextmanager
 def graphs_are_freed():
-    """On leaving, frees the graphs that were traced inside, if nothing else keeps them.
+    """Leaves the graphs that were traced inside to the garbage collector, if nothing else keeps them.
 
     TensorFlow registers each `tf.custom_gradient` of a graph for ever, and TFP's cache keeps each tensor
     of a graph that a stock bijector was asked for: both keep the whole graph, up to 100 MB of a training.
@@ -26,4 +25,3 @@ def graphs_are_freed():
         for key in list(cached):
             key.cancel()  # Else it would take itself out later.
         cached.clear()
-        gc.collect()

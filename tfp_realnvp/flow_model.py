@@ -9,7 +9,6 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_realnvp.arguments import check_bool, check_integer, check_number
-from tfp_realnvp.as_traced import as_traced
 from tfp_realnvp.bijectors import bijector_kwargs
 from tfp_realnvp.bijectors.call_arguments import is_training, takes_condition
 from tfp_realnvp.bijectors.layer_variables import LayerVariables
@@ -356,10 +355,7 @@ class FlowModel(keras.Model):
         def apply(value, condition):
             return method(value, **bijector_kwargs(self.distribution.bijector, False, condition))
 
-        def compiled(value, condition):
-            return as_traced(apply, value, condition)
-
-        return tf.function(compiled, reduce_retracing=True, autograph=False)  # Errors are as they are raised.
+        return tf.function(apply, reduce_retracing=True, autograph=False)  # Errors are as they are raised.
 
     def sample(
         self,
@@ -539,23 +535,17 @@ class FlowModel(keras.Model):
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """A step of `fit` on a batch, as Keras hands it on; returns metrics by name."""
-        return as_traced(self._train_step, data)
-
-    def _train_step(self, data):
         with stays_where_skipped(self):
             logs = super().train_step(inputs(data))
         return reducible(self.get_metrics_result() if isinstance(self.optimizer, SkipNonFinite) else logs)
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """A step of `evaluate` on a batch, as Keras hands it on; returns metrics by name."""
-        return as_traced(self._test_step, data)
-
-    def _test_step(self, data):
         return reducible(super().test_step(inputs(data)))
 
     def predict_step(self, data: Any) -> tf.Tensor:
         """A step of `predict` on a batch, as Keras hands it on; returns log-densities in nats."""
-        return as_traced(super().predict_step, inputs(data))
+        return super().predict_step(inputs(data))
 
     def compute_loss(
         self,

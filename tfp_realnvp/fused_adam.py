@@ -81,7 +81,14 @@ class FusedAdam(keras.optimizers.Adam):
         self.iterations.assign_add(tf.cast(moves, self.iterations.dtype))
 
     def of_all_replicas(self, grads: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """Sums of gradients over replicas, so that these clip and skip as a single device does."""
+        """Sums gradients over all replicas, so that these clip and skip as a single device does.
+
+        Args:
+          grads: Sequence of `Tensor`s, of this replica.
+
+        Returns:
+          List of `Tensor`s, equal on all replicas.
+        """
         replica = tf.distribute.get_replica_context()
         if replica is None or replica.num_replicas_in_sync == 1:
             return list(grads)

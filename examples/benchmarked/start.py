@@ -1,6 +1,6 @@
 """Seconds from the start of a process to the end of its first training step, part by part.
 
-python examples/benchmarked/start.py PRESET step|gradient SECONDS_OF_THE_START
+python -m benchmarked.start PRESET step|gradient SECONDS_OF_THE_START
 """
 
 import json
@@ -27,6 +27,7 @@ class Laps:
 
 def measure(name, part, start):
     laps = Laps(start)
+    import fast_start  # noqa: F401  # isort: skip
     import tensorflow as tf
 
     from tfp_realnvp.data import training_batches
@@ -67,15 +68,13 @@ def gradient_of(model):
     """Loss and gradient of a batch, and nothing else of a training step."""
     import tensorflow as tf
 
-    from tfp_realnvp.as_traced import as_traced
-
     def loss_and_gradient(data):
         with tf.GradientTape() as tape:
             log_prob = model(data if len(data) > 1 else data[0], training=True)
             loss = tf.add_n([-tf.reduce_mean(log_prob), *model.losses])
         return loss, tape.gradient(loss, [v.value for v in model.trainable_variables])
 
-    return lambda data: as_traced(loss_and_gradient, data)
+    return loss_and_gradient
 
 
 if __name__ == "__main__":

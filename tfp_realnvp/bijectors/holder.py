@@ -22,7 +22,10 @@ def check_holder(layers: Sequence[keras.layers.Layer], training: bool | None, ow
       ValueError: if one of `layers` has weights to train and the model does not hold it.
     """
     call = get_global_attribute("current_call_ctx")
-    if call is None or not (training or getattr(call, "training", None) or could_possibly_record()):
+    if call is None:
+        return
+    says_so = getattr(call, "training", None) if training is None else training
+    if not (says_so or could_possibly_record()):
         return
     model = call.entry_layer
     held = {id(layer) for layer in model._flatten_layers()}

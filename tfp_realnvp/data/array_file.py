@@ -115,7 +115,7 @@ def _images(content, name, path):
 
 def _check_channels_are_last(shape, where):
     """Raises a ValueError where images look like `[n, channels, height, width]`, or like a single one."""
-    if len(shape) == 4 and shape[1] <= MOST_COLOURS < shape[3]:
+    if len(shape) == 4 and shape[1] <= MOST_COLOURS < shape[3] and shape[1] < shape[2]:
         raise ValueError(
             f"{where} must hold images [n, height, width, channels]; got shape {shape}, with channels first: "
             "`np.moveaxis(images, 1, -1)` has them last."
