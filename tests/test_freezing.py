@@ -98,7 +98,10 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("make_optimizer, skip_non_finite", OPTIMIZERS.values(), ids=OPTIMIZERS.keys())
+@pytest.mark.parametrize(
+    "make_optimizer, skip_non_finite",
+    [pytest.param(*o, id=n, marks=[] if n == "fused" else [pytest.mark.slow]) for n, o in OPTIMIZERS.items()],
+)
 def test_fit_trains_what_thaws_or_comes_after_compile(make_optimizer, skip_non_finite):
     model = vector_model()
     scatter(model)

@@ -346,7 +346,9 @@ def copied(model, make, folder):
     return pickle.loads(pickle.dumps(model))
 
 
-@pytest.mark.parametrize("name", ADAPTED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if n.startswith("int") else []) for n in ADAPTED]
+)
 def test_adapted_networks_are_restored_from_every_format(name, tmp_path):
     model = adapted(name)
     inputs = (vectors(12), conditions(12)) if "conditional" in name else vectors(12)
