@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from tiny_models import conditional_model, conditions, vectors
+
+import tfp_realnvp as rnvp
 
 ONE_HOT = "needs a `conditional_input` of shape .*Classes are to be one-hot"
 BATCH = "must have, or broadcast to, the batch axes of the events"
@@ -50,3 +53,21 @@ def test_a_single_event_is_not_cut_up(model):
     np.testing.assert_allclose(
         model.encode(sample, conditions(1)[0], batch_size=1), model.encode(sample, conditions(1)[0])
     )
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: rnvp.BatchNormalization((3,)),
+        lambda: rnvp.AffineCoupling(rnvp.channel_mask((3,)), lambda x: (x, x)),
+        lambda: rnvp.RealNVP((3,), num_couplings=2, hidden_units=(2,)),
+    ],
+    ids=["batch_norm", "coupling", "flow"],
+)
+def test_sides_that_are_not_known_before_are_checked_as_the_graph_runs(make):
+    """Values of one dimension would broadcast to three, without a word."""
+    bijector = make()
+    inverse = tf.function(bijector.inverse, input_signature=[tf.TensorSpec([None, None])])
+    assert inverse(tf.ones([2, 3])).shape == (2, 3)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        inverse(tf.ones([2, 1]))
