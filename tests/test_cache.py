@@ -223,3 +223,17 @@ def test_a_log_det_under_a_tape_has_its_gradients(direction):
         log_det = getattr(bijector, f"{direction}_log_det_jacobian")(x, 1)
     gradients = tape.gradient(log_det, bijector.trainable_variables)
     assert kept is not None and any(g is not None and np.abs(g).max() > 0 for g in gradients)
+
+
+@pytest.mark.parametrize("direction", ["forward", "inverse"])
+def test_a_log_det_is_remembered_once(direction):
+    bijector = CONSTRUCTORS["coupling_vector"].bijector()
+    x = CONSTRUCTORS["coupling_vector"].data((3,))
+    kept, log_det = getattr(bijector, direction)(x), getattr(bijector, f"{direction}_log_det_jacobian")
+    before = log_det(x, 1)
+    for v in bijector.trainable_variables:
+        v.assign_add(0.1 * tf.ones_like(v))
+    after = log_det(x, 1)
+    assert kept is not None
+    assert np.abs(after - before).max() > 1e-4
+    assert_close([after], [log_det(tf.identity(x), 1)])

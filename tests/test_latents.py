@@ -197,6 +197,8 @@ def test_another_event_shape_has_the_same_weights():
     np.testing.assert_allclose(*latents, atol=1e-6)
     by_default = rnvp.RealNVP((8, 8, 1), num_residual_blocks=0, base_filters=1)
     assert by_default.copy(event_shape=(16, 16, 1)).num_scales == 2  # As many as it has itself.
+    with pytest.raises(ValueError, match="`layers` are those of a flow of another configuration"):
+        by_default.copy(base_filters=2)
     for shape, message in [
         ((9, 8, 3), "`num_scales`"),
         ((8, 8, 1), r"`event_shape` must be \(height, width, 3\).*got \(8, 8, 1\)"),

@@ -37,15 +37,21 @@ def test_integers_beyond_the_levels(models, num_levels, value, dtype):
     message = f"`events` must be integers from 0 to {most}, the levels of pixels"
     with pytest.raises(ValueError, match=f"{message}; got from {min(0, value)} to {max(0, value)}"):
         model.encode(x)
+    for run in (model.predict, model.evaluate, model.fit):
+        with pytest.raises(ValueError, match=message):
+            run(x, verbose=0)
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-        model.predict(x, verbose=0)
+        model.predict(tf.data.Dataset.from_tensors(x), verbose=0)
 
 
 def test_fit_stops_before_anything_is_nan(models):
     model = models[32]
     before = [np.array(v) for v in model.trainable_variables]
+    data = tf.data.Dataset.from_tensors(images(32, "uint8"))
     with pytest.raises(tf.errors.InvalidArgumentError, match="`events` must be integers from 0 to 31"):
-        model.fit(images(32, "uint8"), verbose=0)
+        model.fit(data, shuffle=False, verbose=0)
+    with pytest.raises(ValueError, match="`events` must be integers from 0 to 31"):
+        model.fit(images(0, "uint8"), validation_data=(images(32, "uint8"), None), verbose=0)
     for v, value in zip(model.trainable_variables, before, strict=True):
         np.testing.assert_array_equal(v, value)
 
@@ -55,3 +61,16 @@ def test_the_levels_themselves(models):
         assert num_levels_of(model.distribution) == num_levels
         assert np.isfinite(model.predict(images(num_levels - 1, "uint8"), verbose=0)).all()
     assert num_levels_of(rnvp.FlowModel.from_pretrained("digits").distribution) == 17
+
+
+def test_xla_drops_no_check(models):
+    """Its compiler knows no assertions; a level of -1 lies in the logit's margin, and has a density."""
+    model = model_of(32)
+    model.compile(keras.optimizers.SGD(1e-3), jit_compile=True)
+    good, bad = (tf.data.Dataset.from_tensors(images(value, "int8")) for value in (0, -1))
+    assert np.isfinite(model.predict(good, verbose=0)).all()
+    with pytest.raises(tf.errors.InvalidArgumentError, match="`events` must be integers from 0 to 31"):
+        model.predict(bad, verbose=0)
+    pairs = tf.data.Dataset.zip(bad, tf.data.Dataset.from_tensors(np.zeros((4, 0), np.float32)))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="`events` must be integers from 0 to 31"):
+        model.fit(pairs, shuffle=False, verbose=0)

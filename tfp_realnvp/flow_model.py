@@ -17,7 +17,7 @@ from tfp_realnvp.fingerprint import Fingerprint
 from tfp_realnvp.flow_layers import keras_layers
 from tfp_realnvp.fused_adam import FusedAdam
 from tfp_realnvp.hints import Path, Seed, TensorLike
-from tfp_realnvp.images import add_noise, bits_per_dim, in_range, num_levels_of, stateless_seed
+from tfp_realnvp.images import add_noise, bits_per_dim, levels_in_range, num_levels_of, stateless_seed
 from tfp_realnvp.in_batches import in_batches
 from tfp_realnvp.keras_inputs import inputs, of_events
 from tfp_realnvp.networks.adaptations import adapt, adaptations
@@ -339,7 +339,7 @@ class FlowModel(keras.Model):
         if not events.dtype.is_integer:
             return tf.cast(events, dtype)
         if self._num_levels is not None:
-            events = in_range(events, "events", 0, self._num_levels - 1, ", the levels of pixels")
+            events = levels_in_range(events, self._num_levels)
         if training:
             seed = self._noise.next()
             return add_noise(events, own_rows(uniform_noise, tf.shape(events), seed, dtype))

@@ -178,6 +178,11 @@ def in_range(integers: tf.Tensor, name: str, least: int, most: int, reason: str 
     return integers
 
 
+def levels_in_range(events: tf.Tensor, num_levels: int) -> tf.Tensor:
+    """`in_range` for integers that are levels of pixels."""
+    return in_range(events, "events", 0, num_levels - 1, ", the levels of pixels")
+
+
 def quantize(images: ArrayLike, num_levels: int = 256) -> np.ndarray:
     """Pixel values as they are shown: within the levels, and rounded down to integers.
 

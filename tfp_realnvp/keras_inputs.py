@@ -7,8 +7,10 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tfp_realnvp.events import check_arrays
+from tfp_realnvp.images import levels_in_range, num_levels_of
 from tfp_realnvp.progress_bar import with_progress_bar
 
 
@@ -36,18 +38,47 @@ def of_events(method: Callable[..., Any], documentation: str) -> Callable[..., A
         is_prediction = "y" not in signature.parameters
         events, condition = _pair(x) if is_prediction else (x, y)
         check_arrays(events, condition, distribution)
+        arguments["x"] = _with_levels(x, arguments["self"])
         verbose = arguments.get("verbose", "auto")
         arguments["callbacks"] = with_progress_bar(arguments.get("callbacks"), verbose)
         if is_prediction:
             return method(*given.args, **given.kwargs)
         arguments["y"] = _targets(*(arguments.get(name) for name in ("x", "y", "sample_weight")))
         validation = arguments.get("validation_data")
+        if isinstance(validation, (tuple, list)):
+            _with_levels(validation[0], arguments["self"])
+        elif validation is not None:
+            arguments["validation_data"] = _with_levels(validation, arguments["self"])
         if isinstance(validation, (tuple, list)) and len(validation) == 3:
             arguments["validation_data"] = (validation[0], _targets(*validation), validation[2])
         return method(*given.args, **given.kwargs)
 
     wrapped.__doc__ = documentation
     return wrapped
+
+
+def _with_levels(x, model):
+    """Events whose integers are levels of the model's pixels, else a ValueError.
+
+    Compiled functions check them too, but XLA drops such checks: under it a data set checks its own.
+    """
+    levels = num_levels_of(model.distribution)
+    if levels is None:
+        return x
+    if isinstance(x, tf.data.Dataset):
+        first = x.element_spec[0] if isinstance(x.element_spec, tuple) else x.element_spec
+        if not (model.jit_compile and isinstance(first, tf.TensorSpec) and first.dtype.is_integer):
+            return x
+        return x.map(lambda *batch: _first_in_range(batch, levels))
+    events, _ = _pair(x)
+    if isinstance(events, (np.ndarray, tf.Tensor)) and tf.as_dtype(events.dtype).is_integer and len(events):
+        levels_in_range(tf.stack([tf.reduce_min(events), tf.reduce_max(events)]), levels)
+    return x
+
+
+def _first_in_range(batch, levels):
+    events = levels_in_range(batch[0], levels)
+    return (events, *batch[1:]) if len(batch) > 1 else events
 
 
 def _pair(x):
