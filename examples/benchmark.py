@@ -199,7 +199,7 @@ def stored_and_rebuilt(maker, options, batch, rounds):
         seconds = medians({r: (flow, "train") for r, flow in both.items()}, rounds)
     stored, rebuilt = (peaks[r, batch] - peaks[r, 1] for r in (False, True))
     return {
-        "activations": rebuilt / stored if stored else float("nan"),  # Less than a start takes.
+        "activations": ratio(rebuilt, stored),
         "whole process": peaks[True, batch] / peaks[False, batch],
         "time": seconds[True] / seconds[False],
         "MiB stored": peaks[False, batch],
@@ -280,7 +280,7 @@ def curves(quick):
         first = None
         for value in values:
             seconds, peaks = cost(**{**standard, name: value}, rounds=3 if quick else 5)
-            activations = peaks[1] - peaks[0]
+            activations = max(peaks[1] - peaks[0], 0) or None
             row = [seconds["train"], seconds["log_prob"], activations]
             first = first or row
             yield {
@@ -289,11 +289,16 @@ def curves(quick):
                 "relative": relative(name, value / values[0]),
                 "step": row[0] / first[0],
                 "log_prob": row[1] / first[1],
-                "activations": row[2] / first[2],
+                "activations": ratio(row[2], first[2]),
                 "step, s": row[0],
                 "activations, MiB": activations,
                 "peak, MiB": peaks[1],
             }
+
+
+def ratio(a, b):
+    """`a / b`, or None where one of them was lost in the memory that a start takes."""
+    return a / b if a and b and a > 0 and b > 0 else None
 
 
 def relative(name, factor):

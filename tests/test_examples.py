@@ -298,7 +298,7 @@ def test_every_example_is_tested():
 def test_benchmark(tmp_path):
     out = tmp_path / "new" / "benchmark.json"
     tables = check_tables(run("benchmark.py", "--quick", f"--out={out}"), out)
-    assert sorted(tables) == ["curves", "floor", "graphs", "peers", "recompute"]
+    assert sorted(tables) == ["curves", "floor", "graphs", "peers", "recompute", "start"]
     without_peer = [row for row in tables["peers"] if None in row.values()]
     assert len(without_peer) == (2 if importlib.util.find_spec("normflows") is None else 0)
     small, large = (r for r in tables["graphs"] if not r["recompute"])
