@@ -71,8 +71,11 @@ def _with_levels(x, model):
             return x
         return x.map(lambda *batch: _first_in_range(batch, levels))
     events, _ = _pair(x)
-    if isinstance(events, (np.ndarray, tf.Tensor)) and tf.as_dtype(events.dtype).is_integer and len(events):
-        levels_in_range(tf.stack([tf.reduce_min(events), tf.reduce_max(events)]), levels)
+    if isinstance(events, (np.ndarray, tf.Tensor)) and len(events):
+        dtype = tf.as_dtype(events.dtype)
+        if dtype.is_integer and (dtype.min < 0 or dtype.max >= levels):  # Else nothing is to be read.
+            events = np.asarray(events)
+            levels_in_range(tf.constant([events.min(), events.max()], dtype), levels)
     return x
 
 
