@@ -14,9 +14,9 @@ from sklearn.svm import SVC
 
 import tfp_realnvp as rnvp
 from tfp_realnvp import data
-from tfp_realnvp.evaluation import log_prob_of_conditions
-from tfp_realnvp.image_grid import save_image_grid
-from tfp_realnvp.presets import PRESETS
+from tfp_realnvp.analysis.evaluation import log_prob_of_conditions
+from tfp_realnvp.analysis.image_grid import save_image_grid
+from tfp_realnvp.training.presets import PRESETS
 
 flags.DEFINE_integer("epochs", 10, "Epochs to train.", lower_bound=1)
 flags.DEFINE_integer("steps_per_epoch", 100, "Batches in an epoch.", lower_bound=1)

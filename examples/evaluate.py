@@ -18,15 +18,15 @@ import keras
 from absl import app, flags
 
 from tfp_realnvp import data
-from tfp_realnvp.evaluation import (
+from tfp_realnvp.analysis.evaluation import (
     Estimate,
     importance_weighted_bits,
     inversion_error,
     log_prob_draws,
     mean_bits,
 )
-from tfp_realnvp.one_line_errors import one_line_errors
-from tfp_realnvp.run_folder import RunFolder
+from tfp_realnvp.training.run_folder import RunFolder
+from tfp_realnvp.utils.one_line_errors import one_line_errors
 
 flags.DEFINE_multi_string("run", None, "Folder of a training run; may be given several times.", required=True)
 flags.DEFINE_string("out", None, "Folder for the results of a single run; by default its own.")

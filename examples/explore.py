@@ -27,11 +27,11 @@ from nicegui import app as server
 from nicegui import ui
 
 from tfp_realnvp import data
-from tfp_realnvp.data.own_image import own_image
-from tfp_realnvp.exploration import Explorer
-from tfp_realnvp.image_grid import drawable
-from tfp_realnvp.one_line_errors import one_line_errors
-from tfp_realnvp.run_folder import RunFolder
+from tfp_realnvp.analysis.exploration import Explorer
+from tfp_realnvp.analysis.image_grid import drawable
+from tfp_realnvp.data.files.own_image import own_image
+from tfp_realnvp.training.run_folder import RunFolder
+from tfp_realnvp.utils.one_line_errors import one_line_errors
 
 flags.DEFINE_string("run", None, "Folder of a training run.", required=True)
 flags.DEFINE_string("data_dir", None, "Where the images are, if not where they were in training.")

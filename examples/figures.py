@@ -17,16 +17,17 @@ import tensorflow_probability as tfp
 from absl import app, flags
 
 import tfp_realnvp as rnvp
-from tfp_realnvp import data, figures, plots
-from tfp_realnvp.classifier import accuracy, read_conditions, trained_classifier
-from tfp_realnvp.configuration import Configuration
+from tfp_realnvp import data
+from tfp_realnvp.analysis import figures, plots
+from tfp_realnvp.analysis.classifier import accuracy, read_conditions, trained_classifier
+from tfp_realnvp.analysis.evaluation import log_prob_of_conditions
+from tfp_realnvp.analysis.image_grid import save_animation, save_image_grid
+from tfp_realnvp.analysis.latents import round_trip_error
 from tfp_realnvp.data.elsewhere import elsewhere
-from tfp_realnvp.evaluation import log_prob_of_conditions
-from tfp_realnvp.image_grid import save_animation, save_image_grid
-from tfp_realnvp.images import flow_of
-from tfp_realnvp.latents import round_trip_error
-from tfp_realnvp.one_line_errors import one_line_errors
-from tfp_realnvp.run_folder import RunFolder
+from tfp_realnvp.images.image_distribution import flow_of
+from tfp_realnvp.training.configuration import Configuration
+from tfp_realnvp.training.run_folder import RunFolder
+from tfp_realnvp.utils.one_line_errors import one_line_errors
 
 DRAW = {}  # By the name of a figure, what draws it.
 

@@ -11,7 +11,7 @@ import time
 from absl import app, flags
 
 from tfp_realnvp import data
-from tfp_realnvp.presets import PRESETS
+from tfp_realnvp.training.presets import PRESETS
 
 flags.DEFINE_enum("preset", "tiny", sorted(PRESETS), "Configuration whose images and batches these are.")
 flags.DEFINE_string("data_dir", None, "Folder of TFDS.")

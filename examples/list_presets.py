@@ -11,7 +11,7 @@ import tensorflow as tf
 from absl import app, flags
 
 from tfp_realnvp.data import ImageData
-from tfp_realnvp.presets import PRESETS
+from tfp_realnvp.training.presets import PRESETS
 
 flags.DEFINE_multi_enum("preset", sorted(PRESETS), sorted(PRESETS), "Which to list; all by default.")
 FLAGS = flags.FLAGS

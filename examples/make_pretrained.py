@@ -21,12 +21,12 @@ import h5py
 import keras
 import numpy as np
 from absl import app, flags
-
-import tfp_realnvp as rnvp
-from tfp_realnvp import data
 from tfp_realnvp.one_line_errors import one_line_errors
 from tfp_realnvp.run_folder import RunFolder
 from tfp_realnvp.whole_file import whole_file
+
+import tfp_realnvp as rnvp
+from tfp_realnvp import data
 
 flags.DEFINE_string("run", None, "Folder of a training run that has ended.", required=True)
 flags.DEFINE_string("out", None, "Folder for the model.", required=True)

@@ -18,8 +18,8 @@ from absl import app, flags
 
 import tfp_realnvp as rnvp
 from tfp_realnvp import data
-from tfp_realnvp.evaluation import inversion_error
-from tfp_realnvp.presets import PRESETS
+from tfp_realnvp.analysis.evaluation import inversion_error
+from tfp_realnvp.training.presets import PRESETS
 
 flags.DEFINE_enum("preset", "tiny", sorted(PRESETS), "Configuration of the model.")
 flags.DEFINE_string("data_dir", None, "Folder of TFDS, for CIFAR-10.")

@@ -17,16 +17,19 @@ import tensorflow as tf
 from absl import app, flags
 
 import tfp_realnvp as rnvp
-from tfp_realnvp import callbacks, data, figures, replicas
-from tfp_realnvp.checkpoints import Checkpoints, Progress
-from tfp_realnvp.configuration import Configuration, Preset
-from tfp_realnvp.evaluation import Estimate
-from tfp_realnvp.image_grid import save_image_grid
-from tfp_realnvp.interrupts import Interrupts
-from tfp_realnvp.one_line_errors import one_line_errors
-from tfp_realnvp.one_line_warnings import one_line_warnings
-from tfp_realnvp.presets import PRESETS
-from tfp_realnvp.run_folder import RunFolder
+from tfp_realnvp import data
+from tfp_realnvp.analysis import figures
+from tfp_realnvp.analysis.evaluation import Estimate
+from tfp_realnvp.analysis.image_grid import save_image_grid
+from tfp_realnvp.training import callbacks
+from tfp_realnvp.training.checkpoints import Checkpoints, Progress
+from tfp_realnvp.training.configuration import Configuration, Preset
+from tfp_realnvp.training.interrupts import Interrupts
+from tfp_realnvp.training.presets import PRESETS
+from tfp_realnvp.training.run_folder import RunFolder
+from tfp_realnvp.utils import replicas
+from tfp_realnvp.utils.one_line_errors import one_line_errors
+from tfp_realnvp.utils.one_line_warnings import one_line_warnings
 
 flags.DEFINE_enum("preset", None, sorted(PRESETS), "Configuration to start from; other flags override it.")
 flags.DEFINE_enum("dataset", None, data.DATASETS, "Images to train on; digits by default.")

@@ -97,6 +97,11 @@ def read_table(path: pathlib.Path = TABLE) -> dict[str, Fault]:
     return faults
 
 
+def is_test(word: str) -> bool:
+    """Whether an argument of pytest is a file of tests."""
+    return re.match(r"[a-z]+/test_\w+\.py", word) is not None
+
+
 class Run:
     """The tests of one fault in a process of their own, on a copy of their own.
 
@@ -127,10 +132,7 @@ class Run:
             "--tb=short",
         ]
         arguments += ["-m", MARKS[suite]] if MARKS[suite] else []
-        arguments += [
-            word if word.startswith("-") or not word.startswith("test_") else f"tests/{word}"
-            for word in tests
-        ]
+        arguments += [f"tests/{word}" if is_test(word) else word for word in tests]
         self.log = self.folder / "log.txt"
         self.process = multiprocessing.get_context("fork").Process(
             target=_run_pytest, args=(copy, arguments, self.log)

@@ -13,12 +13,12 @@ from tfp_realnvp.bijectors import (
     Squeeze,
     bijector_kwargs,
 )
-from tfp_realnvp.flow_layers import keras_layers
-from tfp_realnvp.flow_model import FlowModel
-from tfp_realnvp.fused_adam import FusedAdam
-from tfp_realnvp.images import bits_per_dim, dequantize, image_distribution
-from tfp_realnvp.masks import channel_mask, checkerboard_mask
-from tfp_realnvp.real_nvp import RealNVP
+from tfp_realnvp.bijectors.masks import channel_mask, checkerboard_mask
+from tfp_realnvp.flows.real_nvp import RealNVP
+from tfp_realnvp.images.image_distribution import bits_per_dim, dequantize, image_distribution
+from tfp_realnvp.models.flow_layers import keras_layers
+from tfp_realnvp.models.flow_model import FlowModel
+from tfp_realnvp.models.optimizers.fused_adam import FusedAdam
 
 __all__ = [
     "AffineCoupling",

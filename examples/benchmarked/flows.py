@@ -11,8 +11,8 @@ import tensorflow_probability as tfp
 from benchmarked.timed import functions, normal
 
 import tfp_realnvp as rnvp
-from tfp_realnvp.bijectors.precision import full_precision
-from tfp_realnvp.presets import PRESETS
+from tfp_realnvp.bijectors.conditioning.precision import full_precision
+from tfp_realnvp.training.presets import PRESETS
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 

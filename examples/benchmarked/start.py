@@ -32,7 +32,7 @@ def measure(name, part, start):
 
     from tfp_realnvp.data import training_batches
     from tfp_realnvp.data.image_data import ImageData
-    from tfp_realnvp.presets import PRESETS
+    from tfp_realnvp.training.presets import PRESETS
 
     laps.end("import")
     preset = PRESETS[name]

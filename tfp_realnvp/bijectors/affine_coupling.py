@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfp_realnvp.arguments import boolean_mask, check_integer, check_number
-from tfp_realnvp.bijectors.batch_axis import flatten_batch
 from tfp_realnvp.bijectors.bijector import Bijector
-from tfp_realnvp.bijectors.conditioner import Conditioner
-from tfp_realnvp.bijectors.function_variables import FunctionVariables
-from tfp_realnvp.bijectors.layer_variables import is_keras_layer
-from tfp_realnvp.hints import ArrayLike, DTypeLike, Variable
-from tfp_realnvp.static_shape import with_shape
+from tfp_realnvp.bijectors.conditioning.batch_axis import flatten_batch
+from tfp_realnvp.bijectors.conditioning.conditioner import Conditioner
+from tfp_realnvp.bijectors.variables.function_variables import FunctionVariables
+from tfp_realnvp.bijectors.variables.layer_variables import is_keras_layer
+from tfp_realnvp.utils.arguments import boolean_mask, check_integer, check_number
+from tfp_realnvp.utils.hints import ArrayLike, DTypeLike, Variable
+from tfp_realnvp.utils.static_shape import with_shape
 
 
 class AffineCoupling(Bijector):

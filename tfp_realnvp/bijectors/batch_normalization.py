@@ -7,14 +7,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_realnvp.arguments import boolean_mask, check_bool, check_number, float_dtype
 from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.bijectors.call_arguments import is_training
-from tfp_realnvp.hints import ArrayLike, DTypeLike, InputShape
-from tfp_realnvp.moving_statistics import moved as moved_statistic
-from tfp_realnvp.moving_statistics import num_elements
-from tfp_realnvp.replicas import mean_of_all_replicas, sum_of_all_replicas
-from tfp_realnvp.static_shape import with_shape
+from tfp_realnvp.utils.arguments import boolean_mask, check_bool, check_number, float_dtype
+from tfp_realnvp.utils.hints import ArrayLike, DTypeLike, InputShape
+from tfp_realnvp.utils.moving_statistics import moved as moved_statistic
+from tfp_realnvp.utils.moving_statistics import num_elements
+from tfp_realnvp.utils.replicas import mean_of_all_replicas, sum_of_all_replicas
+from tfp_realnvp.utils.static_shape import with_shape
 
 
 class BatchNormalization(Bijector):

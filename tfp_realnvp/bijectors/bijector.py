@@ -7,12 +7,12 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfp_realnvp.arguments import check_bool, check_training, float_dtype
-from tfp_realnvp.bijectors.holder import check_holder
-from tfp_realnvp.bijectors.layer_variables import LayerVariables
-from tfp_realnvp.bijectors.log_det_walk import on_the_way_to_a_log_det
-from tfp_realnvp.bijectors.memory import Memory
-from tfp_realnvp.hints import DTypeLike, TensorLike
+from tfp_realnvp.bijectors.one_pass.log_det_walk import on_the_way_to_a_log_det
+from tfp_realnvp.bijectors.one_pass.memory import Memory
+from tfp_realnvp.bijectors.variables.holder import check_holder
+from tfp_realnvp.bijectors.variables.layer_variables import LayerVariables
+from tfp_realnvp.utils.arguments import check_bool, check_training, float_dtype
+from tfp_realnvp.utils.hints import DTypeLike, TensorLike
 
 tfb = tfp.bijectors
 

@@ -6,9 +6,9 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfp_realnvp.arguments import check_training
 from tfp_realnvp.bijectors.bijector import Bijector
-from tfp_realnvp.hints import TensorLike
+from tfp_realnvp.utils.arguments import check_training
+from tfp_realnvp.utils.hints import TensorLike
 
 
 def bijector_kwargs(

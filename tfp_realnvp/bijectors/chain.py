@@ -7,7 +7,6 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfp_realnvp.arguments import check_bool, float_dtype
 from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.bijectors.call_arguments import (
     in_one_pass,
@@ -15,9 +14,10 @@ from tfp_realnvp.bijectors.call_arguments import (
     member_kwargs,
     takes_condition,
 )
-from tfp_realnvp.bijectors.recompute import is_rebuilt_inside, recompute, segments
-from tfp_realnvp.bijectors.shared_functions import SharedFunctions
-from tfp_realnvp.hints import DTypeLike
+from tfp_realnvp.bijectors.recomputation.recompute import is_rebuilt_inside, recompute, segments
+from tfp_realnvp.bijectors.recomputation.shared_functions import SharedFunctions
+from tfp_realnvp.utils.arguments import check_bool, float_dtype
+from tfp_realnvp.utils.hints import DTypeLike
 
 
 class Chain(Bijector):

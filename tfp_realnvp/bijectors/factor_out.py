@@ -3,9 +3,9 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfp_realnvp.arguments import check_integer
 from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.bijectors.call_arguments import in_one_pass, takes_condition
+from tfp_realnvp.utils.arguments import check_integer
 
 
 class FactorOut(Bijector):

@@ -2,9 +2,9 @@
 
 import tensorflow as tf
 
-from tfp_realnvp.bijectors.batch_axis import flatten_batch
 from tfp_realnvp.bijectors.bijector import Bijector
-from tfp_realnvp.hints import DTypeLike
+from tfp_realnvp.bijectors.conditioning.batch_axis import flatten_batch
+from tfp_realnvp.utils.hints import DTypeLike
 
 
 class Squeeze(Bijector):

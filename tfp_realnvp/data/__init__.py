@@ -3,10 +3,11 @@
 import functools
 from collections.abc import Callable
 
-from tfp_realnvp.data import array_file, celeba, cifar10, digits, folder, imagenet, lsun
 from tfp_realnvp.data.batches import conditions_to_draw, evaluation_batches, first_images, training_batches
+from tfp_realnvp.data.datasets import celeba, cifar10, digits, imagenet, lsun
+from tfp_realnvp.data.files import array_file, folder
 from tfp_realnvp.data.image_data import ImageData
-from tfp_realnvp.hints import Path
+from tfp_realnvp.utils.hints import Path
 
 SOURCES: dict[str, Callable[..., ImageData]] = {
     "array": array_file.load,

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from tfp_realnvp.arguments import check_integer
 from tfp_realnvp.data.image_data import ImageData
-from tfp_realnvp.images import dequantize
+from tfp_realnvp.images.image_distribution import dequantize
+from tfp_realnvp.utils.arguments import check_integer
 
 CACHED_BYTES = 4 * 2**30
 """Data sets up to this size stay in memory once they have been read."""

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfp_realnvp.data import digits
+from tfp_realnvp.data.datasets import digits
 from tfp_realnvp.data.image_data import ImageData
 from tfp_realnvp.data.levels import levels
 

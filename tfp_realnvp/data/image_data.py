@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from tfp_realnvp.hints import Path, TensorLike
+from tfp_realnvp.utils.hints import Path, TensorLike
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfp_realnvp.images import quantize
+from tfp_realnvp.images.image_distribution import quantize
 
 
 def levels(images: np.ndarray, channels: int, num_levels: int) -> np.ndarray:

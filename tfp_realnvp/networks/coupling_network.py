@@ -6,11 +6,11 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from tfp_realnvp.hints import InputShape, TensorLike
-from tfp_realnvp.masks import checkerboard_mask
+from tfp_realnvp.bijectors.masks import checkerboard_mask
 from tfp_realnvp.networks.inner_batch_norm import InnerBatchNorm
 from tfp_realnvp.networks.residual_network import ResidualNetwork
 from tfp_realnvp.networks.shared_trace import call_shared
+from tfp_realnvp.utils.hints import InputShape, TensorLike
 
 register = keras.saving.register_keras_serializable("tfp_realnvp")
 

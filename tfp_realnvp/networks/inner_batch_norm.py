@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfp_realnvp.moving_statistics import moved, num_elements
+from tfp_realnvp.utils.moving_statistics import moved, num_elements
 
 LEAST_EPSILON = 1.001e-5
 """The fused operation takes this in place of a smaller one."""

@@ -7,8 +7,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from tfp_realnvp.hints import InputShape, TensorLike
 from tfp_realnvp.networks.adaptations import adapt, adaptations
+from tfp_realnvp.utils.hints import InputShape, TensorLike
 
 
 @keras.saving.register_keras_serializable("tfp_realnvp")

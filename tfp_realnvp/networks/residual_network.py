@@ -6,9 +6,9 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from tfp_realnvp.hints import InputShape
 from tfp_realnvp.networks.inner_batch_norm import InnerBatchNorm
 from tfp_realnvp.networks.weight_norm_conv import WeightNormConv2D
+from tfp_realnvp.utils.hints import InputShape
 
 register = keras.saving.register_keras_serializable("tfp_realnvp")
 

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from tfp_realnvp.hints import InputShape
+from tfp_realnvp.utils.hints import InputShape
 
 
 @keras.saving.register_keras_serializable("tfp_realnvp")

@@ -1,0 +1,1 @@
+"""What a trained model tells of its data."""

@@ -1,0 +1,1 @@
+"""What calls the network of a coupling."""

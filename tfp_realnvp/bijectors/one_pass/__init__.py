@@ -1,0 +1,1 @@
+"""How a value and its log-determinant come from one evaluation."""

@@ -1,0 +1,1 @@
+"""Backward passes that rebuild activations in place of keeping them."""

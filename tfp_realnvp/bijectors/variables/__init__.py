@@ -1,0 +1,1 @@
+"""Where `tf.Module`, checkpoints and Keras find the variables of a bijector."""

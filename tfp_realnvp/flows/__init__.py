@@ -1,0 +1,1 @@
+"""Flows, assembled of bijectors and networks."""

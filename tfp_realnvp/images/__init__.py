@@ -1,0 +1,1 @@
+"""Images as data of a flow."""

@@ -1,0 +1,1 @@
+"""The Keras model around a distribution."""

@@ -1,0 +1,1 @@
+"""Optimizers, and what is wrapped around them."""

@@ -1,0 +1,46 @@
+"""Averages of the weights, evaluated with moving statistics of their own."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfp_realnvp.utils.arguments import check_integer
+
+
+class AveragedWeights(keras.callbacks.SwapEMAWeights):
+    """`SwapEMAWeights` for a `FlowModel` with batch norm.
+
+    Moving statistics are of the weights that training has, and do not fit their averages. While
+    those are evaluated, moving statistics are theirs too: of some training batches, as
+    `FlowModel.recalibrate` finds them. Training goes on with its own, as if nothing had been
+    evaluated.
+
+    Args:
+      batches: `tf.data.Dataset` of training batches, as for `fit`.
+      steps: Python `int`, number of batches.
+
+    Raises:
+      TypeError: if `steps` is no integer.
+      ValueError: if `steps` is less than 1; where an evaluation begins, if the model has no batch
+        norm, or a statistic is not finite.
+
+    #### References
+    Izmailov et al. (2018), Averaging weights leads to wider optima and better generalization,
+    section 3.2.
+    """
+
+    def __init__(self, batches: tf.data.Dataset, steps: int) -> None:
+        super().__init__()
+        check_integer(steps, "steps", least=1)
+        self._batches, self._steps = batches, steps
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        super().on_test_begin(logs)
+        self._of_training = [(v, v.numpy()) for v in self.model.non_trainable_variables]
+        self.model.recalibrate(self._batches, steps=self._steps)
+
+    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
+        for variable, value in self._of_training:
+            variable.assign(value)
+        super().on_test_end(logs)
