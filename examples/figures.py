@@ -23,7 +23,7 @@ from tfp_realnvp.analysis.classifier import accuracy, read_conditions, trained_c
 from tfp_realnvp.analysis.evaluation import log_prob_of_conditions
 from tfp_realnvp.analysis.image_grid import save_animation, save_image_grid
 from tfp_realnvp.analysis.latents import round_trip_error
-from tfp_realnvp.data.elsewhere import elsewhere
+from tfp_realnvp.data.other_images import elsewhere
 from tfp_realnvp.images.image_distribution import flow_of
 from tfp_realnvp.training.configuration import Configuration
 from tfp_realnvp.training.run_folder import RunFolder

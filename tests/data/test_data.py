@@ -11,7 +11,7 @@ from places import TFDS
 from tfp_realnvp import data
 from tfp_realnvp.data import batches
 from tfp_realnvp.data.datasets import celeba, lsun
-from tfp_realnvp.data.elsewhere import elsewhere
+from tfp_realnvp.data.other_images import elsewhere
 
 
 def test_digits():

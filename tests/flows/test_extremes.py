@@ -11,7 +11,7 @@ import tensorflow_probability as tfp
 
 import tfp_realnvp as rnvp
 from tfp_realnvp import data
-from tfp_realnvp.data.elsewhere import elsewhere
+from tfp_realnvp.data.other_images import elsewhere
 
 tfd = tfp.distributions
 

@@ -21,7 +21,7 @@ MODULES = [
         "data.datasets.celeba",
         "data.datasets.cifar10",
         "data.datasets.digits",
-        "data.elsewhere",
+        "data.other_images",
         "data.files.folder",
         "data.image_data",
         "data.datasets.imagenet",

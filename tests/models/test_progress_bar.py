@@ -62,7 +62,7 @@ def test_the_time_of_a_step_leaves_compilation_out(model, capsys, monkeypatch):
 
     from keras.src.utils import progbar
 
-    from tfp_realnvp.utils import progress_bar
+    from tfp_realnvp.models import progress_bar
 
     monkeypatch.setattr(progbar.time, "time", lambda: now[0])
     monkeypatch.setattr(progress_bar.time, "monotonic", lambda: now[0])

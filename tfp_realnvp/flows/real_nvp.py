@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from tfp_realnvp.bijectors import Chain
 from tfp_realnvp.bijectors.masks import channel_mask
-from tfp_realnvp.flows.couplings import Couplings
-from tfp_realnvp.flows.multi_scale import check_num_scales, default_num_scales, multi_scale
+from tfp_realnvp.flows.image_flow import check_num_scales, default_num_scales, multi_scale
+from tfp_realnvp.flows.steps import Couplings
 from tfp_realnvp.networks.mlp import MLP
 from tfp_realnvp.utils.arguments import check_bool, check_integer, check_number, float_dtype, known_shape
 from tfp_realnvp.utils.hints import DTypeLike, Shape, TensorLike

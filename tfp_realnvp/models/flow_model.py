@@ -21,6 +21,7 @@ from tfp_realnvp.images.image_distribution import (
 from tfp_realnvp.images.uniform_noise import uniform_noise
 from tfp_realnvp.models.events import check_condition, check_has_batch, condition_shapes, of_shape
 from tfp_realnvp.models.flow_layers import keras_layers
+from tfp_realnvp.models.in_batches import in_batches
 from tfp_realnvp.models.inputs import inputs, of_events
 from tfp_realnvp.models.optimizers.fused_adam import FusedAdam
 from tfp_realnvp.models.optimizers.rebuilt_optimizer import build_for
@@ -36,7 +37,6 @@ from tfp_realnvp.networks.coupling_network import WEIGHT_SCALES, CouplingNetwork
 from tfp_realnvp.pretrained import model_path
 from tfp_realnvp.utils.arguments import check_bool, check_integer, check_number
 from tfp_realnvp.utils.hints import Path, Seed, TensorLike
-from tfp_realnvp.utils.in_batches import in_batches
 from tfp_realnvp.utils.replicas import own_rows, reducible
 from tfp_realnvp.utils.snapshot import put_back
 from tfp_realnvp.utils.whole_file import whole_file

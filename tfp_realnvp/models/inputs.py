@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfp_realnvp.images.image_distribution import levels_in_range, num_levels_of
 from tfp_realnvp.models.events import check_arrays
-from tfp_realnvp.utils.progress_bar import with_progress_bar
+from tfp_realnvp.models.progress_bar import with_progress_bar
 
 
 def inputs(data: Any) -> tuple[Any, None, Any]:

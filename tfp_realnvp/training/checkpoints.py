@@ -15,8 +15,8 @@ from absl import logging
 
 from tfp_realnvp.bijectors.variables.tracked_variables import tf_variable
 from tfp_realnvp.models.flow_model import FlowModel
+from tfp_realnvp.training.literal_path import literal_path
 from tfp_realnvp.utils.hints import Path
-from tfp_realnvp.utils.literal_path import literal_path
 from tfp_realnvp.utils.replicas import is_chief
 from tfp_realnvp.utils.snapshot import put_back
 

@@ -13,9 +13,9 @@ from tfp_realnvp.flows.real_nvp import RealNVP
 from tfp_realnvp.images.image_distribution import image_distribution
 from tfp_realnvp.models.flow_model import FlowModel
 from tfp_realnvp.models.optimizers.fused_adam import FusedAdam
+from tfp_realnvp.training.json_object import read_json_object
 from tfp_realnvp.utils.arguments import known_shape
 from tfp_realnvp.utils.hints import Path
-from tfp_realnvp.utils.json_object import read_json_object
 from tfp_realnvp.utils.whole_file import whole_file
 
 

@@ -11,8 +11,8 @@ import keras
 
 from tfp_realnvp.models.flow_model import FlowModel
 from tfp_realnvp.training.configuration import Configuration, loaded
+from tfp_realnvp.training.json_object import read_json_object
 from tfp_realnvp.utils.hints import Path
-from tfp_realnvp.utils.json_object import read_json_object
 from tfp_realnvp.utils.whole_file import whole_file
 
 

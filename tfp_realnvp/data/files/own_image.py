@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_realnvp.data.files import image_file
-from tfp_realnvp.data.levels import levels
+from tfp_realnvp.data.to_levels import levels
 from tfp_realnvp.utils.hints import Shape
 
 

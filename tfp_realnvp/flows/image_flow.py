@@ -7,7 +7,7 @@ import tensorflow_probability as tfp
 
 from tfp_realnvp.bijectors import Chain, FactorOut, Squeeze
 from tfp_realnvp.bijectors.masks import channel_mask, checkerboard_mask
-from tfp_realnvp.flows.couplings import Couplings
+from tfp_realnvp.flows.steps import Couplings
 from tfp_realnvp.networks.coupling_network import ChannelNetwork, CheckerboardNetwork
 from tfp_realnvp.utils.hints import Shape
 

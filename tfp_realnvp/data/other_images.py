@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfp_realnvp.data.datasets import digits
 from tfp_realnvp.data.image_data import ImageData
-from tfp_realnvp.data.levels import levels
+from tfp_realnvp.data.to_levels import levels
 
 
 def elsewhere(data: ImageData, num_images: int, seed: int = 0) -> dict[str, np.ndarray]:
