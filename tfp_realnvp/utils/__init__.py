@@ -1,1 +1,1 @@
-"""Small tools that know nothing of flows."""
+"""Small helpers that do not depend on flows."""

@@ -1,4 +1,4 @@
-"""Checks of arguments: an error names the argument, what was given and what is allowed."""
+"""Checks arguments: errors name the argument, the given value and the allowed values."""
 
 import math
 import numbers
@@ -13,7 +13,7 @@ from tfp_realnvp.utils.hints import ArrayLike, DTypeLike
 
 
 def check_bool(value: object, name: str) -> None:
-    """Raises a TypeError unless `value` is a Python `bool`."""
+    """Raises a TypeError unless `value` is a Python or NumPy bool."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"`{name}` must be a Python bool; got {value!r}.")
 
@@ -21,7 +21,7 @@ def check_bool(value: object, name: str) -> None:
 def check_training(training: object) -> None:
     """Raises a TypeError unless `training` is a Python `bool` or None.
 
-    In a graph of TensorFlow 1, where nothing would move moving statistics, True is a ValueError.
+    In a TensorFlow 1 graph, which cannot update moving statistics, True raises a ValueError.
     """
     if training is not None and not isinstance(training, bool):
         raise TypeError(f"`training` must be a Python bool or None; got {training!r}.")
@@ -34,7 +34,7 @@ def check_training(training: object) -> None:
 
 
 def check_integer(value: object, name: str, least: int | None = None) -> None:
-    """Raises unless `value` is an integer, of at least `least`."""
+    """Raises unless `value` is an integer and not less than `least`."""
     range_ = "" if least is None else f" of at least {least}"
     if not isinstance(value, numbers.Integral) or isinstance(value, bool):
         raise TypeError(f"`{name}` must be an integer{range_}; got {value!r}.")
@@ -43,7 +43,7 @@ def check_integer(value: object, name: str, least: int | None = None) -> None:
 
 
 def check_number(value: object, name: str, range_: str, is_allowed: Callable[[Any], bool]) -> None:
-    """Raises unless `value` is a number for which `is_allowed`; `range_` says it in words."""
+    """Raises unless `value` is a finite number that `is_allowed`; errors describe these by `range_`."""
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
         raise TypeError(f"`{name}` must be a number {range_}; got {value!r}.")
     if not (math.isfinite(value) and is_allowed(value)):
@@ -51,7 +51,7 @@ def check_number(value: object, name: str, range_: str, is_allowed: Callable[[An
 
 
 def float_dtype(value: DTypeLike | None, name: str = "dtype") -> tf.DType | None:
-    """`value` as a float `tf.DType`; None stays None."""
+    """Converts `value` to a float `tf.DType`; None stays None."""
     if value is None:
         return None
     try:
@@ -64,7 +64,7 @@ def float_dtype(value: DTypeLike | None, name: str = "dtype") -> tf.DType | None
 
 
 def known_shape(event_shape: Any, name: str = "event_shape") -> tuple[int, ...]:
-    """`event_shape` as a tuple of positive Python ints, or a ValueError that names it."""
+    """Converts `event_shape` to a tuple of positive Python ints; else a ValueError names it."""
     try:
         shape = tuple(0 if isinstance(side, bool) else operator.index(side) for side in event_shape)
     except (TypeError, ValueError):
@@ -77,7 +77,7 @@ def known_shape(event_shape: Any, name: str = "event_shape") -> tuple[int, ...]:
 
 
 def boolean_mask(mask: ArrayLike, name: str = "mask") -> np.ndarray:
-    """`mask` as a boolean array, or a TypeError that names it."""
+    """Returns `mask` as a boolean array; a TypeError names it if it is not boolean."""
     mask = np.asarray(mask)
     if mask.dtype != bool:
         raise TypeError(f"`{name}` must be boolean; got dtype {mask.dtype}.")

@@ -1,4 +1,4 @@
-"""Names of types, for hints. They are short, as `help` writes them out."""
+"""Type aliases for hints. They are short because `help` prints them in full."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -9,16 +9,16 @@ import numpy as np
 import tensorflow as tf
 
 ArrayLike: TypeAlias = np.ndarray | Sequence[Any] | float
-"""What NumPy makes an array of: one itself, numbers in lists, a number."""
+"""Values that NumPy converts to an array: an array, numbers in lists, a number."""
 
 TensorLike: TypeAlias = tf.Tensor | ArrayLike
-"""What TensorFlow makes a `Tensor` of: one itself, a variable, what NumPy makes an array of."""
+"""Values that TensorFlow converts to a `Tensor`: a `Tensor`, a variable, an `ArrayLike`."""
 
 Shape: TypeAlias = Iterable[int]
-"""Known sides; a `tf.TensorShape` is one."""
+"""Known sides, for example a `tf.TensorShape`."""
 
 InputShape: TypeAlias = tuple[Any, ...]
-"""As Keras hands it to `build`: sides, None where unknown."""
+"""The shape that Keras passes to `build`: sides, None where unknown."""
 
 DTypeLike: TypeAlias = tf.DType | np.dtype | type | str
 

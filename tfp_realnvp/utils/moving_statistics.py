@@ -1,21 +1,21 @@
-"""How far a batch moves the moving statistics of a batch norm."""
+"""Updates the moving statistics of a batch norm; small batches count less."""
 
 import math
 
 import tensorflow as tf
 
 MANY = 15
-"""Elements more than one, from which on a batch counts as a whole one."""
+"""Beyond the first element, a batch needs this many more to count fully."""
 
 
 def num_elements(x: tf.Tensor) -> int | tf.Tensor:
-    """How many elements a channel of `x` has: a Python `int` if it is known, or known to be many.
+    """Counts the elements of `x` per channel.
 
     Args:
       x: `Tensor` of shape `[..., channels]`.
 
     Returns:
-      Python `int`, or scalar `Tensor` of the dtype of `x`.
+      Python `int`, the count or a known lower bound above `MANY`; else a scalar `Tensor` of the dtype of `x`.
     """
     if x.shape.rank is not None:
         sides = x.shape[:-1]
@@ -26,27 +26,27 @@ def num_elements(x: tf.Tensor) -> int | tf.Tensor:
 
 
 def has_single_elements(event_shape: tf.TensorShape) -> bool:
-    """Whether one event has but one element of a channel, as vectors have."""
+    """True if an event has one element per channel, as vectors have."""
     return math.prod(event_shape[:-1]) == 1
 
 
 def moved(
     old: tf.Tensor, new: tf.Tensor, momentum: float, count: int | tf.Tensor, is_variance: bool
 ) -> tf.Tensor:
-    """A moving statistic after a batch.
+    """Updates a moving statistic by a batch.
 
     ```none
     momentum**share old + (1 - momentum**share) new,   share = min(1, (count - 1) / 15)
     ```
 
-    so that the last batch of an epoch, if it is small, does not count as a whole one: a single element,
-    of which there is no variance, moves nothing. Of few elements the variance is corrected to be
-    unbiased. With a momentum of zero the result is the batch's own statistic.
+    So a small last batch of an epoch counts less than a whole one. A single element has no variance and
+    moves nothing. A variance of few elements is made unbiased. With a momentum of zero the result is the
+    batch's own statistic.
 
     Args:
-      old, new: `Tensor`s, the moving statistic and that of the batch.
+      old, new: `Tensor`s, the moving and the batch statistic.
       momentum: Python `float`.
-      count: As `num_elements` gives it.
+      count: Elements per channel; see `num_elements`.
       is_variance: Python `bool`, whether they are variances.
 
     Returns:

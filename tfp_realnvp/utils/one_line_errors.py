@@ -1,4 +1,4 @@
-"""Bad input of a command line, told in one line."""
+"""Reports bad input of a command line in one line."""
 
 import contextlib
 import sys
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Within, an `OSError` or a `ValueError` ends the program with a line in place of a traceback."""
+    """Ends the program with one line, without a traceback, if its block raises OSError or ValueError."""
     try:
         yield
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What training can do without: where it fails, that is told in one line."""
+"""Reports failures of optional parts of training in one line."""
 
 import contextlib
 from collections.abc import Iterator, MutableSet
@@ -8,11 +8,11 @@ from absl import logging
 
 @contextlib.contextmanager
 def one_line_warnings(what: str, told: MutableSet[str] | None = None) -> Iterator[None]:
-    """Within, an error is a warning and nothing more; an interrupt is still one.
+    """Turns an error in its block into a logged warning; interrupts still pass.
 
     Args:
-      what: Python `str`, the beginning of the warning, which says what is missing now.
-      told: Set of warnings that are not repeated, which gets this one, or None.
+      what: Python `str`, start of the warning; says what is missing now.
+      told: Set of warnings not to repeat, to which this one is added, or None.
     """
     told = set() if told is None else told
     try:

@@ -1,4 +1,4 @@
-"""Devices and machines that train together, and what one needs to know of the others."""
+"""Training on several devices or machines, and the values that they share."""
 
 import json
 import os
@@ -17,11 +17,11 @@ STRATEGIES = {
 
 
 def strategy(name: str | None = None) -> tf.distribute.Strategy:
-    """The `tf.distribute.Strategy` to train with; the first thing that TensorFlow is asked for.
+    """Makes the `tf.distribute.Strategy` to train with. Call it before anything else in TensorFlow.
 
     Args:
-      name: Key of `STRATEGIES`. By default that of several machines where the environment
-        variable `TF_CONFIG` names them, else that of all GPUs if there are more than one.
+      name: Key of `STRATEGIES`. By default several machines if the environment variable
+        `TF_CONFIG` names them, else all GPUs if there is more than one.
     """
     if name is None:
         cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
@@ -31,9 +31,9 @@ def strategy(name: str | None = None) -> tf.distribute.Strategy:
 
 
 def reducible(logs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Metrics of a step, in the shape in which Keras reduces them over several machines.
+    """Reshapes a step's metrics so that Keras can reduce them over several machines.
 
-    It sums over the first axis, which scalars do not have: keras-team/keras#20585.
+    Keras sums over the first axis, which scalars lack: keras-team/keras#20585.
     """
     if are_machines(tf.distribute.get_strategy()):
         return {name: tf.reshape(value, [1]) for name, value in logs.items()}
@@ -41,7 +41,7 @@ def reducible(logs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
 
 
 def mean_of_all_replicas(x: tf.Tensor, axes: TensorLike) -> tf.Tensor:
-    """`tf.reduce_mean`, over what all replicas have of `x`."""
+    """Computes `tf.reduce_mean` of `x` over all replicas."""
     replica = tf.distribute.get_replica_context()
     if replica is None or replica.num_replicas_in_sync == 1:
         return tf.reduce_mean(x, axes)
@@ -51,7 +51,7 @@ def mean_of_all_replicas(x: tf.Tensor, axes: TensorLike) -> tf.Tensor:
 
 
 def sum_of_all_replicas(count: int | tf.Tensor) -> int | tf.Tensor:
-    """`count`, a Python `int` that is equal everywhere or a scalar `Tensor`, of all replicas."""
+    """Sums `count` over all replicas: a Python `int`, equal on each, or a scalar `Tensor`."""
     replica = tf.distribute.get_replica_context()
     if replica is None or replica.num_replicas_in_sync == 1:
         return count
@@ -60,8 +60,10 @@ def sum_of_all_replicas(count: int | tf.Tensor) -> int | tf.Tensor:
     return replica.all_reduce("SUM", count)
 
 
-def own_rows(draw: Callable[..., tf.Tensor], shape: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
-    """This replica's rows of `draw(shape_of_all, ...)`, which gives the rows of all of them.
+def rows_of_this_replica(
+    draw: Callable[..., tf.Tensor], shape: tf.Tensor, *args: Any, **kwargs: Any
+) -> tf.Tensor:
+    """Draws the rows of all replicas by `draw(shape_of_all, ...)` and returns this replica's.
 
     So the noise of a batch is the same on one device and on many.
     """
@@ -74,18 +76,18 @@ def own_rows(draw: Callable[..., tf.Tensor], shape: tf.Tensor, *args: Any, **kwa
 
 
 def are_machines(strategy: tf.distribute.Strategy) -> bool:
-    """Whether `strategy` trains on several machines, or processes."""
+    """True if `strategy` trains on several machines or processes."""
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one that writes files: the first of several, or the only one."""
+    """True if this process writes the files: it is the first of several, or the only one."""
     resolver = strategy.cluster_resolver if are_machines(strategy) else None
     return resolver is None or (resolver.task_type, resolver.task_id) in (("chief", 0), ("worker", 0))
 
 
 def agreed(flag: bool, strategy: tf.distribute.Strategy) -> bool:
-    """Whether `flag`, a Python `bool`, is set in any of the processes, which all have to ask."""
+    """True if `flag`, a Python `bool`, is set in any process. All processes must call this."""
     if not are_machines(strategy):
         return flag
     flags = strategy.run(lambda: tf.constant(float(flag)))

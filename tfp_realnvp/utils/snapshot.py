@@ -1,4 +1,4 @@
-"""Values of variables that come back."""
+"""Restores the values of variables."""
 
 import contextlib
 from collections.abc import Iterable, Iterator
@@ -9,12 +9,12 @@ from tfp_realnvp.utils.hints import Variable
 
 
 @contextlib.contextmanager
-def put_back(variables: Iterable[Variable], always: bool = False) -> Iterator[None]:
-    """Gives variables the values back that they have now.
+def restoring(variables: Iterable[Variable], always: bool = False) -> Iterator[None]:
+    """Restores the present values of variables after its block.
 
     Args:
       variables: Iterable of `tf.Variable`s or `keras.Variable`s.
-      always: Python `bool`, whether they come back in any case, or only after an error.
+      always: Python `bool`, whether to restore them in any case or only after an error.
     """
     variables = list(variables)
     values = [np.array(v) for v in variables]

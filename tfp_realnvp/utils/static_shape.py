@@ -1,4 +1,4 @@
-"""What a `Tensor` says of its shape before a graph runs."""
+"""Sets the static shape of a `Tensor`."""
 
 from collections.abc import Iterable
 
@@ -6,9 +6,9 @@ import tensorflow as tf
 
 
 def with_shape(x: tf.Tensor, shape: Iterable[int | None]) -> tf.Tensor:
-    """`x` that says it has `shape`; where it says less now, it is checked as the graph runs.
+    """Gives `x` the static shape `shape`; sides unknown so far are checked when the graph runs.
 
-    Without need there is no such check: `tf.ensure_shape` has no derivatives in forward mode in graphs.
+    If nothing is unknown, no check is added: in graphs `tf.ensure_shape` has no forward-mode derivatives.
 
     Args:
       x: `Tensor`.
@@ -18,7 +18,7 @@ def with_shape(x: tf.Tensor, shape: Iterable[int | None]) -> tf.Tensor:
       `Tensor`.
 
     Raises:
-      ValueError: if its shape is known and is another.
+      ValueError: in a graph, if the known shape of `x` differs; eagerly an `InvalidArgumentError`.
     """
     wanted = list(shape)
     if x.shape.rank == len(wanted) and all(

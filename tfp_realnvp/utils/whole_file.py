@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Writes files whole or not at all."""
 
 import contextlib
 import os
@@ -9,12 +9,12 @@ from tfp_realnvp.utils.hints import Path
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[str]:
-    """Gives the name of a file beside `path`, which takes its place once it is written.
+    """Yields the name of a temporary file beside `path`, which replaces `path` after the block.
 
-    Until then, and if an error comes, whatever is at `path` stays.
+    Until then, and after an error, `path` stays unchanged.
 
     Args:
-      path: Name of a file, whose ending the other name has as well.
+      path: Name of a file. The temporary name has the same ending.
     """
     folder, name = os.path.split(os.path.realpath(path))
     partial = os.path.join(folder, f".partial_{os.getpid()}_{name}")
