@@ -7,7 +7,7 @@ import tensorflow_probability as tfp
 from constructors import CONSTRUCTORS, Network, coupling
 
 import tfp_realnvp as rnvp
-from tfp_realnvp.flows.image_flow import default_num_scales
+from tfp_realnvp.flows.scales import default_num_scales
 from tfp_realnvp.networks.coupling_network import ChannelNetwork
 from tfp_realnvp.networks.weight_norm_conv import WeightNormConv2D
 

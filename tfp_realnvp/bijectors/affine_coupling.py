@@ -17,7 +17,7 @@ from tfp_realnvp.utils.static_shape import with_shape
 
 
 class AffineCoupling(Bijector):
-    """Scales and shifts part of an event by what a network makes of the rest of it.
+    """Scales and shifts part of an event by a network's output for the rest of the event.
 
     With `b` the mask (1 where an element passes through unchanged),
 
@@ -28,17 +28,18 @@ class AffineCoupling(Bijector):
     log|det dx/dz| = sum((1 - b) log_scale)
     ```
 
-    `b forward(z) = b z`, so the inverse has the same networks' outputs at hand. Methods take the
-    call arguments of `Chain`, `conditional_input` if the conditioner does.
+    `b forward(z) = b z`, so the network's output is the same in both directions. Methods take
+    the call arguments of `Chain`, `conditional_input` only if the conditioner does.
 
-    With `max_log_scale` the log-scale is
+    With `max_log_scale` the log-scale becomes
 
     ```none
     max_log_scale tanh(log_scale / max_log_scale)
     ```
 
-    in the place of `log_scale`: what the conditioner gives where that is small, and nowhere beyond
-    the bound, so that neither `exp(log_scale)` nor its inverse can overflow. That is not in the paper.
+    It stays close to `log_scale` where that is small, and its absolute value never exceeds the
+    bound. So neither `exp(log_scale)` nor its inverse can overflow (for a bound below 88 in
+    float32). This is not in the paper.
 
     #### Examples
 
@@ -70,35 +71,33 @@ class AffineCoupling(Bijector):
         Args:
           mask: Boolean array, True where an element of the event passes through
             unchanged. Its rank is the event's rank; a side of 1 broadcasts.
-          conditioner: Callable or Keras layer, called with the event, zeros where it
-            is changed, of shape `[N, *event_shape]` whatever the batch shape; also with
-            `conditional_input=` (leading axis `N`) if the coupling is, and with
-            `training=` if its signature takes it. It returns a pair `(shift, log_scale)`,
-            each broadcasting against the event or None for zero (with `(shift, None)`, as in
-            NICE, volumes stay), or one tensor whose last axis holds first the shift and
-            then the log-scale. Keras layers (Keras 3's and tf-keras's)
-            and `tf.Module`s are tracked; of any other callable say what it uses in
-            `variables`. Networks are built by their first call; where shapes are not
-            known beforehand, build them yourself.
-          conditional_event_ndims: Python `int`, number of axes of one condition, to
+          conditioner: Callable or Keras layer. It gets the event, with zeros in place of
+            changed elements, in shape `[N, *event_shape]` for any batch shape. It also gets
+            `conditional_input=` (leading axis `N`) if the coupling does, and `training=` if
+            its signature takes it. It returns a pair `(shift, log_scale)`, each
+            broadcasting against the event or None for zero, or one tensor whose last axis
+            holds first the shift and then the log-scale. With `(shift, None)` the coupling
+            preserves volumes, as in NICE. Keras layers (Keras 3 and tf-keras) and
+            `tf.Module`s are tracked; for other callables list the variables in `variables`.
+            The first call builds a network; if shapes are not known then, build it yourself.
+          conditional_event_ndims: Python `int`, number of axes of one condition, needed to
             broadcast conditions against the batch of events. By default a condition
             has all of the batch's axes.
-          variables: Sequence of the variables that a `conditioner` which is neither
-            Keras layer nor `tf.Module` uses, to be tracked. `copy.deepcopy` shares them, as
-            it does functions.
+          variables: Sequence of the variables to track if `conditioner` is neither a Keras
+            layer nor a `tf.Module`. `copy.deepcopy` shares them, as it shares functions.
           max_log_scale: Python `float` above 0, bound of the absolute log-scale (in nats: a
-            coupling scales an element by at most `exp(max_log_scale)`), or None for none.
+            coupling scales an element by at most `exp(max_log_scale)`), or None for no bound.
           dtype: `tf.DType` of events, None for any float type.
           validate_args: Python `bool`, whether to check that shift and log-scale are
             finite, at a cost.
           name: Python `str`.
 
         Raises:
-          TypeError: if `mask` is not boolean, `conditioner` cannot be called, or
-            `variables` holds something else; on the first call, if events are no floats.
-          ValueError: if `mask` is a scalar, or all True or all False, or `max_log_scale` not
-            above 0; on the first call, if `conditioner` uses trainable variables that nothing
-            tracks, or returns a wrong shape.
+          TypeError: if `mask` is not boolean, `conditioner` is not callable, or `variables`
+            does not hold variables; on a call, if events are not floats.
+          ValueError: if `mask` is a scalar, all True or all False, or `max_log_scale` is not
+            above 0; on the first call, if `conditioner` uses trainable variables that
+            nothing tracks; on a call, if it returns a wrong shape.
         """
         parameters = dict(locals())
         mask = boolean_mask(mask)
@@ -118,10 +117,10 @@ class AffineCoupling(Bijector):
         with tf.name_scope(name) as name:
             self._mask = mask
             self._max_log_scale = max_log_scale
-            self._function = conditioner  # Where tf.Module and checkpoints find what it holds.
+            self._function = conditioner  # tf.Module and checkpoints find its variables here.
             self._function_variables = FunctionVariables(variables)
             if variables:
-                parameters["variables"] = self._function_variables  # Which copies share.
+                parameters["variables"] = self._function_variables  # Copies share them.
             self._conditioner = Conditioner(
                 conditioner, self._function_variables, conditional_event_ndims, name.rstrip("/")
             )
@@ -141,7 +140,7 @@ class AffineCoupling(Bijector):
 
     @property
     def conditioner(self) -> Callable[..., Any]:
-        """The callable that gives shift and log-scale."""
+        """The callable that computes shift and log-scale."""
         return self._function
 
     @property
@@ -165,7 +164,7 @@ class AffineCoupling(Bijector):
         return tf.reduce_sum(log_scale, axis=list(range(-self._mask.ndim, 0)))
 
     def _shift_and_log_scale(self, x, training, conditional_input):
-        """Both of the shape of `x`, and zero where nothing changes."""
+        """Computes both in the shape of `x`, zero where nothing changes."""
         if not x.dtype.is_floating:
             raise TypeError(f"`{self.name}` is for events of a float dtype; got {x.dtype.name}.")
         events, unflatten = flatten_batch(x, self._mask.ndim)
@@ -176,7 +175,7 @@ class AffineCoupling(Bijector):
             )
         events = with_shape(events, [None, *sides])
         kept, changed = (tf.constant(mask, events.dtype) for mask in (self._mask, ~self._mask))
-        # Not `tf.where`, whose broadcasting is slow; whatever is where the factor is 0 is dropped alike.
+        # Not `tf.where`, which broadcasts slowly. This too drops any value where the factor is 0.
         kept_events = tf.math.multiply_no_nan(events, kept)
         outputs = self._conditioner(kept_events, x, training, conditional_input)
         if self.validate_args:

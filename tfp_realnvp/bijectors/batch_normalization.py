@@ -1,7 +1,6 @@
 """Batch normalisation as a bijector, with its log-determinant."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import keras
 import numpy as np
@@ -9,8 +8,9 @@ import tensorflow as tf
 
 from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.bijectors.call_arguments import is_training
+from tfp_realnvp.bijectors.variables.channel_variables import ChannelVariables, check_channel_variables
 from tfp_realnvp.utils.arguments import boolean_mask, check_bool, check_number, float_dtype
-from tfp_realnvp.utils.hints import ArrayLike, DTypeLike, InputShape
+from tfp_realnvp.utils.hints import ArrayLike, DTypeLike
 from tfp_realnvp.utils.moving_statistics import moved as moved_statistic
 from tfp_realnvp.utils.moving_statistics import num_elements
 from tfp_realnvp.utils.replicas import mean_of_all_replicas, sum_of_all_replicas
@@ -20,8 +20,8 @@ from tfp_realnvp.utils.static_shape import with_shape
 class BatchNormalization(Bijector):
     """Normalises each channel of data by statistics of the batch; `forward` undoes it.
 
-    With one mean `m` and variance `v` a channel, taken over batch and space, and `b`
-    the mask (1 where an element passes through unchanged, absent: 0 everywhere),
+    With one mean `m` and variance `v` per channel, taken over batch and space, and `b`
+    the mask (1 where an element passes through unchanged; without a mask 0 everywhere),
 
     ```none
     inverse(x) = b x + (1 - b) ((x - m) / sqrt(v + epsilon) exp(log_gamma) + beta)
@@ -29,28 +29,28 @@ class BatchNormalization(Bijector):
     log|det dz/dx| = sum((1 - b) (log_gamma - log(v + epsilon) / 2))
     ```
 
-    `inverse` uses the statistics of its batch while training, and moves the moving ones;
-    everything else uses the moving ones, so that outside training this is an exact
-    bijection of each event alone. In training the log-determinant takes the batch's
-    statistics for constants (it is not that of the map of the whole batch), while
-    gradients flow through them.
+    While training, `inverse` uses the statistics of its batch and updates the moving
+    statistics. Otherwise everything uses the moving statistics, so outside of training this
+    is an exact bijection of each event alone. In training the log-determinant treats the
+    batch's statistics as constants (it is not the log-determinant of the map of the whole
+    batch), but gradients flow through them.
 
-    A batch of fewer than 16 elements a channel moves the moving statistics less than others do. A
-    single element, of which there is no variance, does not, and is normalised by them.
+    A batch of fewer than 16 elements per channel moves the moving statistics less than others do.
+    A single element has no variance: it leaves them unchanged and is normalised by them.
 
-    With a mask the statistics are those of `(1 - b) x`, zeros included, as in the
-    authors' released code: a channel half kept, of mean `mu` and variance `s2` on
-    its changed half, has `m = mu / 2` and `v = s2 / 2 + mu^2 / 4`. Channels that the mask
+    With a mask the statistics are taken over `(1 - b) x`, zeros included, as in the
+    authors' released code: a half-kept channel with mean `mu` and variance `s2` on its
+    changed half has `m = mu / 2` and `v = s2 / 2 + mu^2 / 4`. Channels that the mask
     keeps everywhere have no variables.
 
-    With `use_running_average` training normalises by the mixture of running and
-    batch statistics `m = momentum stop_gradient(moving) + (1 - momentum) batch`, which
-    then are the moving ones: more robust when batches are very small.
+    With `use_running_average` training normalises by the mixture of moving and batch
+    statistics `m = momentum stop_gradient(moving) + (1 - momentum) batch`, which becomes
+    the new moving statistic. This is more robust for very small batches.
 
     Methods take the call argument `training` of `Chain`.
 
-    Where several devices share a batch (`tf.distribute`), each takes the statistics of its
-    own part, or with `synchronized` those of all of it; the moving ones are the mean of all.
+    If several devices share a batch (`tf.distribute`), each uses the statistics of its own part,
+    or with `synchronized` of the whole batch. Moving statistics are the mean over all devices.
 
     #### Examples
 
@@ -83,28 +83,28 @@ class BatchNormalization(Bijector):
 
         Args:
           event_shape: Shape of one event, channels last. Spatial sides may be None
-            where there is no mask.
+            if there is no mask.
           mask: Boolean array that broadcasts to `event_shape`, True where an element
             passes through unchanged, or None.
           center: Python `bool`, whether `beta` is learned.
           scale: Python `bool`, whether `log_gamma` is learned.
-          momentum: Python `float` in [0, 1), share of the old value in the moving
+          momentum: Python `float` in [0, 1), weight of the old value in the moving
             statistics (the paper's rho).
           epsilon: Python `float` > 0, added to variances.
           use_running_average: Python `bool`, the variant of appendix E.
           layer: The `layer` of another instance, to share its variables (as `copy` does).
-          synchronized: Python `bool`, whether statistics are those of the batch of all replicas,
-            as of `keras.layers.BatchNormalization`; not with `recompute`.
-          dtype: `tf.DType` of events and variables. None: variables are of Keras's
-            `floatx` and events must be so too.
+          synchronized: Python `bool`, whether statistics are taken over the batch of all replicas,
+            as in `keras.layers.BatchNormalization`; not with `recompute`.
+          dtype: `tf.DType` of events and variables. By default the dtype of `layer`, else
+            Keras's `floatx`.
           validate_args: Python `bool`; shapes are checked in any case.
           name: Python `str`.
 
         Raises:
           ValueError: if `event_shape` has no known last side, `mask` does not fit it or
-            leaves nothing to normalise, a number is out of range, or `layer` is of another
-            configuration; on a call, if events are of another shape.
-          TypeError: if an argument is of the wrong type.
+            leaves nothing to normalise, a number is out of range, or `layer` has another
+            configuration; on a call, if events have another shape.
+          TypeError: if an argument has the wrong type.
         """
         parameters = dict(locals())
         self._event_shape, self._mask = _checked(event_shape, mask)
@@ -126,7 +126,7 @@ class BatchNormalization(Bijector):
                 layer = ChannelVariables(center, scale, dtype=tf.as_dtype(dtype).name, name=layer_name)
             if not layer.built:
                 layer.build((None, self._channels.size))
-            _check_layer(layer, center, scale, self._channels.size, dtype)
+            check_channel_variables(layer, center, scale, self._channels.size, dtype)
             self._layer = parameters["layer"] = layer
             self.momentum, self._epsilon = momentum, epsilon
             self._use_running_average = use_running_average
@@ -163,7 +163,7 @@ class BatchNormalization(Bijector):
         return (y - mean) * scale + shift, log_det
 
     def _affine(self, mean, variance):
-        """The normalisation as a shift, the mean and a log-scale, one of each a channel."""
+        """Returns the normalisation as shift, mean and log-scale, each one value per channel."""
         log_scale = -0.5 * tf.math.log(variance + self._epsilon)
         if self._layer.log_gamma is not None:
             log_scale += self._at_all_channels(self._layer.log_gamma)
@@ -174,15 +174,15 @@ class BatchNormalization(Bijector):
         return [self._at_all_channels(v) for v in self._moving_variables()]
 
     def _at_all_channels(self, variable):
-        """Zero for the channels that have no variables, which change nothing."""
+        """Expands a variable to all channels; channels without variables get zero, which changes nothing."""
         vector, channels = tf.convert_to_tensor(variable), self._event_shape[-1]
         if self._channels.size == channels:
             return vector
         return tf.scatter_nd(self._channels[:, None], vector, [channels])
 
     def _batch_moments(self, y):
-        """Mean and variance to normalise `y` by while training; moves the moving ones."""
-        # What is kept of whole channels need not be zero: their moments are not used.
+        """Returns mean and variance to normalise `y` in training; updates the moving statistics."""
+        # Elements of wholly kept channels need not be zero: their moments are not used.
         changed = y if self._is_by_channel else tf.math.multiply_no_nan(y, tf.constant(~self._mask, y.dtype))
         axes = tf.range(tf.rank(y) - 1) if y.shape.rank is None else list(range(y.shape.rank - 1))
         mean = self._mean(changed, axes)
@@ -196,7 +196,7 @@ class BatchNormalization(Bijector):
             self._moving_variables(), self._moving(), (mean, variance), strict=True
         ):
             moved = moved_statistic(tf.stop_gradient(old), new, self.momentum, count, new is variance)
-            if not (is_known and y.shape.num_elements()):  # Of a single element there is no variance.
+            if not (is_known and y.shape.num_elements()):  # A single element has no variance.
                 new, moved = (tf.where(is_enough, value, old) for value in (new, moved))
             value = tf.stop_gradient(moved)
             if self._channels.size < self._event_shape[-1]:
@@ -209,7 +209,7 @@ class BatchNormalization(Bijector):
         return self._layer.moving_mean, self._layer.moving_variance
 
     def _where_changed(self, shift, mean, scale):
-        """The three as they are, but such that nothing changes where the mask is."""
+        """Returns the three with the identity's values where the mask is True."""
         if self._mask is None:
             return shift, mean, scale
         return [
@@ -218,7 +218,7 @@ class BatchNormalization(Bijector):
         ]
 
     def _log_det(self, log_scale, x):
-        """Sum over the changed elements of an event, of the batch's shape."""
+        """Sums over the changed elements of an event, in the batch's shape."""
         ndims = self._event_shape.rank
         if self._event_shape.is_fully_defined():
             positions = tf.constant(self._changed_positions, log_scale.dtype)
@@ -235,40 +235,6 @@ class BatchNormalization(Bijector):
         if not event.is_compatible_with(self._event_shape):
             raise ValueError(f"`{self.name}` is for events of shape {self._event_shape}; got {event}.")
         return x if x.shape.rank is None else with_shape(x, x.shape[:-ndims].concatenate(self._event_shape))
-
-
-@keras.saving.register_keras_serializable("tfp_realnvp")
-class ChannelVariables(keras.layers.Layer):
-    """The variables of a batch normalisation, one of each a channel."""
-
-    def __init__(self, center: bool, scale: bool, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.center, self.scale = center, scale
-        self.beta = self.log_gamma = None
-
-    def build(self, input_shape: InputShape) -> None:
-        def weight(name, initializer, **kwargs):
-            return self.add_weight(
-                shape=input_shape[-1:], name=name, initializer=initializer, autocast=False, **kwargs
-            )
-
-        self.moving_mean = weight("moving_mean", "zeros", trainable=False, aggregation="mean")
-        self.moving_variance = weight("moving_variance", "ones", trainable=False, aggregation="mean")
-        self.beta = weight("beta", "zeros") if self.center else None
-        self.log_gamma = weight("log_gamma", "zeros") if self.scale else None
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "center": self.center, "scale": self.scale}
-
-
-def _check_layer(layer, center, scale, channels, dtype):
-    needed = center, scale, channels, dtype.name
-    given = layer.center, layer.scale, layer.moving_mean.shape[0], layer.variable_dtype
-    if given != needed:
-        raise ValueError(
-            "`layer` is of another configuration: needed `center`, `scale`, channels and dtype "
-            f"{needed}; got {given}."
-        )
 
 
 def _checked(event_shape, mask):

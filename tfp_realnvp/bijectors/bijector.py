@@ -1,4 +1,4 @@
-"""The base of our bijectors: a value and its log-determinant in one pass."""
+"""Base class of our bijectors: computes a value and its log-determinant in one pass."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -18,7 +18,7 @@ tfb = tfp.bijectors
 
 
 class Bijector(tfp.bijectors.Bijector):
-    """A `tfb.Bijector` whose value and log-determinant come from one evaluation.
+    """A `tfb.Bijector` that computes value and log-determinant in one evaluation.
 
     A subclass implements
 
@@ -27,26 +27,24 @@ class Bijector(tfp.bijectors.Bijector):
     _inverse_and_log_det(y, training, conditional_input) -> x, log|det dx/dy|
     ```
 
-    where a log-determinant has the shape of the batch, that is of `x` without the
-    `forward_min_event_ndims` last axes. All of TFP's methods then take the call
-    arguments
+    A log-determinant has the shape of the batch: the shape of `x` without its last
+    `forward_min_event_ndims` axes. All TFP methods then take the call arguments
 
-    * `training`: Python `bool` or None (the default): follow the Keras call context,
-      and do not train outside of one;
+    * `training`: Python `bool`, or None (the default): follows the Keras call context,
+      and does not train outside of one;
     * `conditional_input`: `Tensor` or None.
 
-    A log-determinant asked for right after its value, by the same tensor (as
-    `log_prob` and `experimental_sample_and_log_prob` do, through any `tfb.Chain`),
-    costs no second evaluation, but where a gradient tape records the second and not the first.
-    Values asked for again are always computed anew: unlike stock bijectors,
-    `b.inverse(b.forward(x))` inverts. One rule follows in eager mode:
-    do not change variables between `x = b.inverse(y)` and the log-determinant at `y`
-    that belongs to it, while `x` is kept (with `training=True` it need not be): that
-    log-determinant is of the pass which gave `x`.
+    A log-determinant requested right after its value, with the same tensor, costs no second
+    evaluation (unless a gradient tape records only the second call). `log_prob` and
+    `experimental_sample_and_log_prob` make such requests, through any `tfb.Chain`. Repeated
+    values are always recomputed: unlike in stock bijectors, `b.inverse(b.forward(x))`
+    inverts. One rule follows in eager mode: do not change variables between
+    `x = b.inverse(y)` and its log-determinant at `y`. While `x` is kept (with
+    `training=True` even if it is not), that log-determinant comes from the pass that made `x`.
 
-    A stock `tfb.Chain` around our bijectors still has TFP's own cache: `chain.inverse(y)`
-    with the same tensor `y` gives the tensor it gave before as long as that is kept,
-    whatever happened to the variables; ask at `tf.identity(y)`, or use our `Chain`.
+    A stock `tfb.Chain` around our bijectors still uses TFP's cache: while an earlier result
+    of `chain.inverse(y)` is kept, the same tensor `y` returns it, even if variables have
+    changed. Call it with `tf.identity(y)`, or use our `Chain`.
     """
 
     _TF_MODULE_IGNORED_PROPERTIES = tfb.Bijector._TF_MODULE_IGNORED_PROPERTIES.union(("_memory", "_layers"))
@@ -59,13 +57,13 @@ class Bijector(tfp.bijectors.Bijector):
         validate_args: bool = False,
         **kwargs: Any,
     ) -> None:
-        """Args: layers: Keras layers whose variables are the bijector's; the rest as in TFP."""
+        """Args: layers: Keras layers with the bijector's variables; the rest as in TFP."""
         check_bool(validate_args, "validate_args")
         self._layers = self._no_dependency(tuple(layers))
         self._layer_variables = LayerVariables(self._layers)
         self._memory = Memory()
         for i, layer in enumerate(self._layers):
-            setattr(self, f"_layer_{i}", layer)  # What tf.train.Checkpoint follows.
+            setattr(self, f"_layer_{i}", layer)  # tf.train.Checkpoint follows attributes.
         super().__init__(dtype=float_dtype(dtype), validate_args=validate_args, **kwargs)
 
     @property
@@ -75,7 +73,7 @@ class Bijector(tfp.bijectors.Bijector):
 
     @property
     def takes_condition(self) -> bool:
-        """Python `bool`, whether `conditional_input` has an effect."""
+        """True if `conditional_input` has an effect."""
         return False
 
     @classmethod
@@ -83,7 +81,7 @@ class Bijector(tfp.bijectors.Bijector):
         return {}
 
     def __eq__(self, other):
-        """Whether both share all variables and were made with equal arguments."""
+        """True if both share all variables and have equal arguments."""
         return self is other or (
             super().__eq__(other)  # Equal arguments do not make equal variables.
             and [*map(id, self.layers)] == [*map(id, other.layers)]
@@ -101,21 +99,21 @@ class Bijector(tfp.bijectors.Bijector):
         training: bool | None = None,
         conditional_input: TensorLike | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """A value and its log-determinant, as `Chain` asks its members for them.
+        """Computes a value and its log-determinant; `Chain` calls this for its members.
 
         Args:
           direction: "forward" or "inverse".
           x: `Tensor`.
           event_ndims: Python `int`, number of axes of an event of `x`.
-          training, conditional_input: The call arguments; a condition is dropped where it
-            has no effect.
+          training, conditional_input: The call arguments; a condition without effect is
+            dropped.
 
         Returns:
           Pair of `Tensor`s.
 
         Raises:
-          TypeError: if `training` is no Python `bool`.
-          ValueError: if the condition is missing or of another shape.
+          TypeError: if `training` is not a Python `bool` or None.
+          ValueError: if the condition is missing or has another shape.
         """
         condition = conditional_input if self.takes_condition else None
         arguments = self._checked_arguments(training, condition)
@@ -124,7 +122,7 @@ class Bijector(tfp.bijectors.Bijector):
             return y, _summed(log_det, x, event_ndims, getattr(self, f"{direction}_min_event_ndims"))
 
     def _checked_arguments(self, training, conditional_input):
-        """The call arguments, as one; what comes before every evaluation."""
+        """Checks the call arguments before every evaluation; returns them as a pair."""
         self._layer_variables.freeze_as_in_keras()
         check_training(training)
         if self._layers:
@@ -169,7 +167,7 @@ class Bijector(tfp.bijectors.Bijector):
 
 
 class _NoCache:
-    """What `tfb.Bijector` asks of its cache, remembering nothing; see `memory.py`."""
+    """Replaces the cache of `tfb.Bijector` and stores nothing; see `memory.py`."""
 
     def __init__(self, bijector=None):
         self._bijector = bijector
@@ -194,9 +192,9 @@ Bijector._cache = _NoCache()
 
 
 def _summed(log_det, x, event_ndims, min_event_ndims):
-    """A log-determinant over events of `min_event_ndims` axes, over those of `event_ndims`.
+    """Sums a log-determinant of events with `min_event_ndims` axes over events with `event_ndims`.
 
-    It may have fewer axes than the batch, or sides of 1: then it is the same for all of an event.
+    It may have fewer axes than the batch, or sides of 1: it then broadcasts over the event.
     """
     more = event_ndims - min_event_ndims
     if not more:

@@ -1,14 +1,14 @@
-"""Call arguments on their way: through stock chains, and from Keras's call context."""
+"""Passes call arguments through stock chains, and reads them from Keras's call context."""
 
 from typing import Any
 
-import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.utils.arguments import check_training
 from tfp_realnvp.utils.hints import TensorLike
+from tfp_realnvp.utils.private_names import keras_call
 
 
 def bijector_kwargs(
@@ -18,14 +18,14 @@ def bijector_kwargs(
 ) -> dict[str, Any]:
     """Builds the keyword arguments that reach our bijectors inside any composition.
 
-    A `tfb.Chain` routes keyword arguments by the names of its members, and ignores a
-    name it does not know. This builds that (nested) dictionary.
+    A `tfb.Chain` routes keyword arguments by the names of its members, and ignores
+    unknown names. This builds that (nested) dictionary.
 
     Args:
       bijector: Any `tfb.Bijector`: one of ours, a `tfb.Chain` with some of ours in it,
-        a `tfb.Invert` of either.
-      training: Python `bool` or None, for every bijector of ours.
-      conditional_input: `Tensor` or None, for those that take a condition.
+        or a `tfb.Invert` of either.
+      training: Python `bool` or None, for all our bijectors.
+      conditional_input: `Tensor` or None, for our bijectors that take a condition.
 
     Returns:
       Dictionary for `bijector.forward(x, **kwargs)` and the other methods of `bijector`,
@@ -34,7 +34,7 @@ def bijector_kwargs(
     Raises:
       ValueError: if there is a `conditional_input` and nothing takes it, or if two
         members of a chain that need different arguments have the same name.
-      TypeError: if `bijector` is no bijector or `training` no Python `bool`.
+      TypeError: if `bijector` is not a bijector or `training` not a Python `bool` or None.
 
     #### Examples
 
@@ -56,7 +56,7 @@ def bijector_kwargs(
 def member_kwargs(
     bijector: tfp.bijectors.Bijector, training: bool | None, conditional_input: TensorLike | None
 ) -> dict[str, Any]:
-    """`bijector_kwargs` for a member of a composition, which need not take a condition."""
+    """Builds `bijector_kwargs` for a member of a composition, which need not take a condition."""
     if isinstance(bijector, Bijector):
         kwargs: dict[str, Any] = {} if training is None else {"training": training}
         if conditional_input is not None and bijector.takes_condition:
@@ -85,7 +85,7 @@ def in_one_pass(
     training: bool | None,
     conditional_input: TensorLike | None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """`Bijector.in_one_pass` for any member of a composition."""
+    """Computes `Bijector.in_one_pass` for any member of a composition, also a stock bijector."""
     if isinstance(bijector, Bijector):
         return bijector.in_one_pass(direction, x, event_ndims, training, conditional_input)
     kwargs = member_kwargs(bijector, training, conditional_input)
@@ -94,7 +94,7 @@ def in_one_pass(
 
 
 def takes_condition(bijector: tfp.bijectors.Bijector) -> bool:
-    """Whether `conditional_input` has an effect on any part of `bijector`."""
+    """True if `conditional_input` has an effect on any part of `bijector`."""
     if isinstance(bijector, Bijector):
         return bijector.takes_condition
     if hasattr(bijector, "bijectors"):
@@ -102,19 +102,9 @@ def takes_condition(bijector: tfp.bijectors.Bijector) -> bool:
     return hasattr(bijector, "bijector") and takes_condition(bijector.bijector)
 
 
-class _CallMode(keras.layers.Layer):
-    """Tells whether the Keras call that it is part of trains."""
-
-    def call(self, x, training=None):
-        return training
-
-
-_CALL_MODE = _CallMode(name="call_mode", autocast=False)
-
-
 def is_training(training: bool | None) -> bool:
-    """`training` where it is given, else whether the surrounding Keras call trains."""
+    """Returns `training` if it is given, else whether the surrounding Keras call trains."""
     if training is None:
-        training = bool(_CALL_MODE(tf.zeros([])))
+        training = bool(getattr(keras_call(), "training", None))
     check_training(training)
     return training

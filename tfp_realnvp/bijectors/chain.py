@@ -1,4 +1,4 @@
-"""A chain that hands the call arguments to all of its members."""
+"""A chain that passes the call arguments to all its members."""
 
 import functools
 from collections.abc import Sequence
@@ -21,23 +21,23 @@ from tfp_realnvp.utils.hints import DTypeLike
 
 
 class Chain(Bijector):
-    """`tfb.Chain` that takes `training` and `conditional_input` for every member of ours.
+    """Composes bijectors as `tfb.Chain` does, and passes `training` and `conditional_input` to ours.
 
     ```none
     forward(z) = bijectors[0].forward(bijectors[1].forward(... z))
     inverse(x) = ... bijectors[1].inverse(bijectors[0].inverse(x))
     ```
 
-    and log-determinants (in nats) are the sums of the members'. All methods take the call arguments
+    Log-determinants (in nats) are the sums of the members'. All methods take the call arguments
 
-    * `training`: Python `bool` or None (the default): follow Keras's call context, and do not train
-      outside of one;
+    * `training`: Python `bool`, or None (the default): follows the Keras call context, and does not
+      train outside of one;
     * `conditional_input`: `Tensor` of conditions or None. Batch axes come first and broadcast
-      against those of the events.
+      against the events' batch axes.
 
-    Unlike `tfb.Chain` it hands out no value from TFP's cache: there, `chain.inverse(y)` at
-    the same tensor `y` gives the tensor it gave before as long as that is kept, whatever
-    happened to the variables, and so does `log_prob` at a kept `sample`.
+    Unlike `tfb.Chain` it returns no values from TFP's cache. While an earlier result of
+    `chain.inverse(y)` is kept, a `tfb.Chain` returns it for the same tensor `y`, even if
+    variables have changed; so does its `log_prob` at a kept `sample`.
 
     #### Examples
 
@@ -61,15 +61,15 @@ class Chain(Bijector):
         """Creates the chain.
 
         Args:
-          bijectors: Sequence of at least one `tfb.Bijector`, each of one tensor to one
+          bijectors: Sequence of at least one `tfb.Bijector`, each from one tensor to one
             tensor; `forward` applies the last one first.
-          dtype: `tf.DType` of events, None for that of the members.
-          validate_args: Python `bool`, whether to check that what goes into the chain and
-            what comes out of each member is finite, at a cost; the error names the member.
-          recompute: Python `bool`, whether the backward pass rebuilds the activations in
-            the networks of couplings, instead of keeping them: it keeps one event of
-            each coupling, and runs its network once more. Gradients, moving statistics and
-            dropout stay what they are. Second derivatives need a `tf.function`; eager calls raise.
+          dtype: `tf.DType` of events, None for the members' dtype.
+          validate_args: Python `bool`, whether to check that the chain's input and each
+            member's output are finite, at a cost; the error names the member.
+          recompute: Python `bool`, whether the backward pass recomputes the activations in
+            the networks of couplings instead of storing them. It stores one event per
+            coupling and runs its network once more. Gradients, moving statistics and
+            dropout stay the same. Second derivatives need a `tf.function`; eager calls raise.
             The state of networks must be in Keras 3 layers.
           parameters: Constructor arguments of a subclass, for `copy`.
           name: Python `str`.
@@ -77,7 +77,7 @@ class Chain(Bijector):
         Raises:
           ValueError: if `bijectors` is empty or their dtypes differ; on a call, if there is a
             `conditional_input` and no member takes one.
-          TypeError: if it is no sequence, or one of them is no bijector.
+          TypeError: if `bijectors` is not a sequence, or one of them is not a bijector.
         """
         parameters = dict(locals()) if parameters is None else parameters
         check_bool(recompute, "recompute")
@@ -122,7 +122,7 @@ class Chain(Bijector):
 
     @property
     def recompute(self) -> bool:
-        """Whether the backward pass rebuilds activations."""
+        """True if the backward pass recomputes activations."""
         return self._recompute
 
     @property
@@ -151,13 +151,13 @@ class Chain(Bijector):
         return self._apply("inverse", y, training, conditional_input)
 
     def _apply(self, direction, x, training, conditional_input):
-        """Value and log-determinant of `forward` or of `inverse`, through all members."""
+        """Computes value and log-determinant of `forward` or `inverse` through all members."""
         x, log_det = self._checked(x, "its input"), 0
         ndims = getattr(self, f"{direction}_min_event_ndims")
         order = 1 if direction == "inverse" else -1
         shared = SharedFunctions()
         if self._recompute:
-            training = is_training(training)  # The backward pass is in no call of Keras.
+            training = is_training(training)  # The backward pass runs outside of Keras calls.
         for members in self._segments[::order]:
             members = members[::order]
             through = functools.partial(self._through, direction, members, ndims, training)
@@ -200,7 +200,7 @@ class Chain(Bijector):
 
 
 def _members_event_ndims(chain, x_event_ndims):
-    """List of the numbers of axes of an event, as each member's `forward` gets it."""
+    """Lists the number of event axes in the input of each member's `forward`."""
     ndims = [x_event_ndims]
     for b in chain.bijectors[:0:-1]:
         ndims.insert(0, b.forward_event_ndims(ndims[0]))

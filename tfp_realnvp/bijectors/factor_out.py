@@ -1,4 +1,4 @@
-"""Factoring out: half of the channels are finished latents, the rest go on."""
+"""Factoring out: sends half of the channels straight to the latent."""
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -16,12 +16,12 @@ class FactorOut(Bijector):
     inverse([a, b]) = [bijector.inverse(a), b]
     ```
 
-    with the log-determinant of `bijector`, and its call arguments.
+    The log-determinant and the call arguments are `bijector`'s.
 
-    The second half is then distributed as the base distribution is: latents that need
-    no deeper transformation. The event keeps its shape, so that scales nest: with
-    `tfb.Invert(squeeze)` before and `squeeze` after it in a chain, the latent of an image
-    has the shape of the image.
+    The second half then follows the base distribution: latents that need no deeper
+    transformation. The event keeps its shape, so scales nest: with `tfb.Invert(squeeze)`
+    before and `squeeze` after it in a chain, the latent of an image has the shape of the
+    image.
 
     #### Examples
 
@@ -43,17 +43,17 @@ class FactorOut(Bijector):
         """Creates the bijector.
 
         Args:
-          bijector: `tfb.Bijector` that keeps the shape of its event, of half as many
-            channels as this bijector's.
+          bijector: `tfb.Bijector` that keeps the shape of its event, which has half as
+            many channels as this bijector's event.
           event_ndims: Python `int`, number of axes of an event. By default as many as
             `bijector` needs, at least 1.
           validate_args: Python `bool`; shapes are checked in any case.
           name: Python `str`.
 
         Raises:
-          TypeError: if `bijector` is no bijector.
+          TypeError: if `bijector` is not a bijector.
           ValueError: if `event_ndims` is less than `bijector` needs or `bijector`
-            changes the number of axes; on the first call, if the last side is odd or
+            changes the number of axes; on a call, if the last side is odd or
             `bijector` changes a side.
         """
         parameters = dict(locals())
@@ -63,7 +63,7 @@ class FactorOut(Bijector):
             raise ValueError(f"`bijector` must keep the rank of its events; got {bijector}.")
         least = max(1, bijector.forward_min_event_ndims)
         event_ndims = least if event_ndims is None else event_ndims
-        check_integer(event_ndims, "event_ndims", least)  # What `bijector` needs.
+        check_integer(event_ndims, "event_ndims", least)  # `bijector` needs at least this many.
         with tf.name_scope(name) as name:
             self._bijector = bijector
             super().__init__(
@@ -77,7 +77,7 @@ class FactorOut(Bijector):
 
     @property
     def bijector(self) -> tfp.bijectors.Bijector:
-        """What transforms the first half."""
+        """The bijector that transforms the first half."""
         return self._bijector
 
     @property
@@ -114,6 +114,6 @@ class FactorOut(Bijector):
             )
         if (
             result.shape != given.shape or given.shape.rank is None
-        ):  # A batch of bijectors makes one of events.
+        ):  # A batch of bijectors makes a batch of events.
             finished = tf.broadcast_to(finished, tf.shape(result))
         return tf.concat([result, finished], axis=-1)

@@ -1,7 +1,7 @@
 """The two masks of the paper: checkerboard and channel-wise.
 
-A mask is a boolean array of the event's shape: True passes through a coupling
-unchanged and is what its conditioner sees, False is transformed.
+A mask is a boolean array of the event's shape. True elements pass through a coupling
+unchanged and are the input of its conditioner. False elements are transformed.
 """
 
 import numpy as np
@@ -11,14 +11,14 @@ from tfp_realnvp.utils.hints import Shape
 
 
 def checkerboard_mask(event_shape: Shape, invert: bool = False) -> np.ndarray:
-    """True on the even squares: those whose spatial coordinates sum to even.
+    """Makes a mask that is True on even squares, whose spatial coordinates have an even sum.
 
     ```none
     mask[i, j, c] = (i + j) % 2 == 0
     ```
 
     The last axis holds channels and does not count, except for a vector, whose
-    only axis is the one that alternates. Every channel has the same mask.
+    only axis alternates. Every channel has the same mask.
 
     Args:
       event_shape: Shape of one event, all sides known, such as `(32, 32, 3)`.
@@ -29,7 +29,7 @@ def checkerboard_mask(event_shape: Shape, invert: bool = False) -> np.ndarray:
 
     Raises:
       ValueError: if `event_shape` is empty or not fully known.
-      TypeError: if `invert` is no bool.
+      TypeError: if `invert` is not a bool.
 
     >>> checkerboard_mask((2, 4, 1))[..., 0].astype(int)
     array([[1, 0, 1, 0],
@@ -47,7 +47,7 @@ def checkerboard_mask(event_shape: Shape, invert: bool = False) -> np.ndarray:
 
 
 def channel_mask(event_shape: Shape, invert: bool = False) -> np.ndarray:
-    """True on the first half of the last axis.
+    """Makes a mask that is True on the first half of the last axis.
 
     ```none
     mask[..., c] = c < channels // 2
@@ -64,7 +64,7 @@ def channel_mask(event_shape: Shape, invert: bool = False) -> np.ndarray:
 
     Raises:
       ValueError: if `event_shape` is empty or not fully known.
-      TypeError: if `invert` is no bool.
+      TypeError: if `invert` is not a bool.
 
     >>> channel_mask((4,)).astype(int)
     array([1, 1, 0, 0])
@@ -74,5 +74,10 @@ def channel_mask(event_shape: Shape, invert: bool = False) -> np.ndarray:
     """
     check_bool(invert, "invert")
     shape = known_shape(event_shape)
-    mask = (np.arange(shape[-1]) < shape[-1] // 2) != bool(invert)
+    mask = (np.arange(shape[-1]) < first_half(shape[-1])) != bool(invert)
     return np.broadcast_to(mask, shape).copy()
+
+
+def first_half(channels: int) -> int:
+    """Returns the number of channels in the first half, the smaller half of an odd number."""
+    return channels // 2

@@ -12,13 +12,13 @@ class Squeeze(Bijector):
 
     For a block `TL TR / BL BR`, new channels are in the order
 
-    * `"channel_major"`: for each old channel TL, TR, BL, BR (as PyTorch's
+    * `"channel_major"`: for each old channel TL, TR, BL, BR (as in PyTorch's
       `pixel_unshuffle`);
-    * `"ordered"`: TL of all old channels, then BR, then TR, then BL. The first half is
-      then the even squares of a checkerboard and the second half the odd ones.
+    * `"ordered"`: TL of all old channels, then BR, then TR, then BL. The first half then
+      holds the even squares of a checkerboard and the second half the odd ones.
 
     `forward` squeezes. A flow maps latents forward to data, so it holds
-    `tfb.Invert(Squeeze())`. A permutation: the log-determinant is 0.
+    `tfb.Invert(Squeeze())`. A squeeze is a permutation: its log-determinant is 0.
 
     #### Examples
 
@@ -28,8 +28,8 @@ class Squeeze(Bijector):
     [0.0, 3.0, 1.0, 2.0]
 
     #### References
-    Dinh et al. (2017), section 3.6; the orders are those of the authors' released
-    code, their `squeeze_2x2` and `squeeze_2x2_ordered`.
+    Dinh et al. (2017), section 3.6; the orders are `squeeze_2x2` and
+    `squeeze_2x2_ordered` in the authors' released code.
     """
 
     ORDERS = ("channel_major", "ordered")
@@ -50,8 +50,8 @@ class Squeeze(Bijector):
           name: Python `str`.
 
         Raises:
-          ValueError: if `order` is neither, and on the first call if height or width
-            is odd (channels not a multiple of 4 for the inverse).
+          ValueError: if `order` is neither; on a call, if height or width is odd (for
+            the inverse: if channels are not a multiple of 4).
         """
         parameters = dict(locals())
         if order not in self.ORDERS:
@@ -121,7 +121,7 @@ class Squeeze(Bijector):
 
 
 def _sides(shape):
-    """The last three sides, None where unknown."""
+    """Returns the last three sides, None where unknown."""
     return [None] * 3 if shape.rank is None else shape.as_list()[-3:]
 
 
@@ -130,7 +130,7 @@ def _with_sides(shape, sides):
 
 
 def _zeros(x):
-    """The log-determinant of a permutation, of the batch's shape."""
+    """Returns a permutation's log-determinant, in the batch's shape."""
     return tf.zeros_like(x[..., 0, 0, 0])
 
 

@@ -1,1 +1,1 @@
-"""Conditioners: networks that know nothing of flows."""
+"""Conditioners: networks that do not depend on flows."""

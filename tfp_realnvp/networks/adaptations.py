@@ -1,6 +1,6 @@
-"""What Keras has been told to do to layers after they were built: quantisation and LoRA.
+"""Describes and repeats Keras's changes to built layers: quantisation and LoRA.
 
-The configuration of a network is that of its constructor, and so of the network before.
+A network's configuration holds constructor arguments: it describes the network before these changes.
 """
 
 from collections.abc import Sequence
@@ -8,17 +8,19 @@ from typing import Any
 
 import keras
 
+from tfp_realnvp.utils.private_names import all_layers
+
 
 def adaptations(network: keras.layers.Layer) -> list[dict[str, Any]]:
-    """Describes how the layers in a network have been adapted, in JSON's types.
+    """Describes how the layers in a network were adapted, in JSON types.
 
     Args:
       network: Keras layer.
 
     Returns:
-      List of what `adapt` takes, empty where nothing has been adapted.
+      List for `adapt`, empty if nothing was adapted.
     """
-    every = [{"layer": i, **_adaptation(x)} for i, x in enumerate(network._flatten_layers(False))]
+    every = [{"layer": i, **_adaptation(x)} for i, x in enumerate(all_layers(network, include_self=False))]
     return [one for one in every if len(one) > 1]
 
 
@@ -37,13 +39,13 @@ def _adaptation(layer):
 
 
 def adapt(network: keras.layers.Layer, described: Sequence[dict[str, Any]]) -> None:
-    """Adapts the layers in a built network, but for those that are adapted already.
+    """Adapts the layers in a built network, except layers that are already adapted.
 
     Args:
-      network: Keras layer of the same configuration as the one that was described.
-      described: What `adaptations` returned.
+      network: Keras layer with the configuration of the described network.
+      described: The result of `adaptations`.
     """
-    layers = list(network._flatten_layers(False))
+    layers = list(all_layers(network, include_self=False))
     for one in described:
         layer, quantize = layers[one["layer"]], one.get("quantize")
         if quantize and layer.quantization_mode is None:

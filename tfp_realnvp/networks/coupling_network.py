@@ -1,4 +1,4 @@
-"""The networks of the paper's image couplings: an event's kept part in, shift and scale out."""
+"""Networks of the paper's image couplings: kept part of an event in, shift and log-scale out."""
 
 from typing import Any
 
@@ -6,17 +6,19 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from tfp_realnvp.bijectors.masks import checkerboard_mask
+from tfp_realnvp.bijectors.masks import checkerboard_mask, first_half
 from tfp_realnvp.networks.inner_batch_norm import InnerBatchNorm
+from tfp_realnvp.networks.log_scale import shift_and_log_scale
 from tfp_realnvp.networks.residual_network import ResidualNetwork
 from tfp_realnvp.networks.shared_trace import call_shared
 from tfp_realnvp.utils.hints import InputShape, TensorLike
+from tfp_realnvp.utils.private_names import all_layers
 
 register = keras.saving.register_keras_serializable("tfp_realnvp")
 
 
 class CouplingNetwork(keras.layers.Layer):
-    """Conditioner of an image coupling; subclasses say which part is kept.
+    """Computes shift and log-scale of an image coupling; subclasses choose the kept part.
 
     With `a` the kept part after batch norm, and a residual network `r`,
 
@@ -25,17 +27,17 @@ class CouplingNetwork(keras.layers.Layer):
     shift, log_scale = -t, -gain tanh(s)
     ```
 
-    for a learned scalar `gain`, to which an offset is added where there is no batch norm.
-    The signs make the authors' `(x + t) exp(gain tanh(s))` of data `x` from `AffineCoupling`'s
-    convention.
+    `gain` is a learned scalar. Without batch norm a learned offset is added to `gain tanh(s)`.
+    With these signs `AffineCoupling.inverse(x)` is the authors' `(x + t) exp(gain tanh(s))`.
 
     Args:
-      channels: Python `int`, of the event.
-      invert: Python `bool`, as for the mask: keep the other part.
+      channels: Python `int`, channels of the event.
+      invert: Python `bool`, whether to keep the other part, as for the mask.
       filters, num_residual_blocks, skip, bottleneck, use_batch_norm: see `ResidualNetwork`.
       conditional_channels: Python `int`, last side of a condition, or None. A condition is
         either a vector, which every pixel gets as channels, or an image as large as the
-        flow's, which is averaged down to the size of the event here.
+        flow's, which is averaged down to the size of the coupling's event.
+      synchronized: Python `bool`, whether batch norm uses all devices that share a batch.
 
     #### References
     Dinh et al. (2017), sections 3.2 to 3.5; the authors' released code.
@@ -55,6 +57,7 @@ class CouplingNetwork(keras.layers.Layer):
         bottleneck: bool = False,
         use_batch_norm: bool = True,
         conditional_channels: int | None = None,
+        synchronized: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -71,12 +74,16 @@ class CouplingNetwork(keras.layers.Layer):
             "channels": channels,
             "invert": invert,
             "conditional_channels": conditional_channels,
+            "synchronized": synchronized,
             **network,
         }
         self.bn_in = InnerBatchNorm(dtype=self.dtype_policy, name="bn_in") if use_batch_norm else None
         self.resnet = ResidualNetwork(
             2 * self.changed_channels, dtype=self.dtype_policy, name="resnet", **network
         )
+        for layer in all_layers(self):
+            if isinstance(layer, InnerBatchNorm):
+                layer.synchronized = synchronized
 
     def build(self, input_shape: InputShape) -> None:
         kept = (*input_shape[:-1], self.kept_channels)
@@ -102,14 +109,13 @@ class CouplingNetwork(keras.layers.Layer):
         features = [ops.relu(ops.concatenate([a, -a], axis=-1)), *self.planes(x, conditional_input)]
         x = ops.concatenate(features, axis=-1) if features[1:] else features[0]
         output = call_shared(self.resnet, x, training)
-        t, s = ops.split(ops.cast(output, self.variable_dtype), 2, axis=-1)
-        log_scale = self.gain * ops.tanh(s)
+        t, log_scale = shift_and_log_scale(output, self.gain)
         if not self.use_batch_norm:
             log_scale = log_scale + self.offset
         return self.placed(-t), self.placed(-log_scale)
 
     def planes(self, x: tf.Tensor, condition: TensorLike | None) -> list[tf.Tensor]:
-        """Further input channels: the mask, if it varies over space, and the condition."""
+        """Returns further input channels: the mask, if it varies over space, and the condition."""
         return [] if condition is None else [self._condition_planes(x, condition)]
 
     def _condition_planes(self, x, condition):
@@ -128,7 +134,7 @@ class CouplingNetwork(keras.layers.Layer):
 
 @register
 class CheckerboardNetwork(CouplingNetwork):
-    """Of a checkerboard coupling: sees every channel, half of it zero, and the mask."""
+    """Conditions a checkerboard coupling: sees every channel, half of it zero, and the mask."""
 
     gain_name, initial_gain = "rescaling_scale", 0.0
     mask_channels = 1
@@ -145,7 +151,7 @@ class CheckerboardNetwork(CouplingNetwork):
         return x
 
     def after_norm(self, a: tf.Tensor) -> tf.Tensor:
-        return 2 * a  # Half of what was normalised is zero.
+        return 2 * a  # Half of the normalised elements are zero.
 
     def placed(self, value: tf.Tensor) -> tf.Tensor:
         return value
@@ -158,14 +164,14 @@ class CheckerboardNetwork(CouplingNetwork):
 
 @register
 class ChannelNetwork(CouplingNetwork):
-    """Of a channel-wise coupling: sees one half of the channels and changes the other."""
+    """Conditions a channel-wise coupling: sees one half of the channels, changes the other."""
 
     gain_name, initial_gain = "scale", 1.0
     mask_channels = 0
 
     @property
     def kept_channels(self) -> int:
-        first = self.channels // 2
+        first = first_half(self.channels)
         return self.channels - first if self.invert else first
 
     @property
@@ -184,4 +190,4 @@ class ChannelNetwork(CouplingNetwork):
 
 
 WEIGHT_SCALES = ("magnitude", CheckerboardNetwork.gain_name)
-"""Names of the variables that the paper's L2 regularisation is on (section 4.1)."""
+"""Names of the variables with the paper's L2 regularisation (section 4.1)."""

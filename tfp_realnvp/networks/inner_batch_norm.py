@@ -1,4 +1,4 @@
-"""The batch norm inside of the networks."""
+"""Batch norm inside the networks."""
 
 from typing import Any
 
@@ -8,20 +8,20 @@ import tensorflow as tf
 from tfp_realnvp.utils.moving_statistics import moved, num_elements
 
 LEAST_EPSILON = 1.001e-5
-"""The fused operation takes this in place of a smaller one."""
+"""The fused operation raises a smaller epsilon to this value."""
 
 
 @keras.saving.register_keras_serializable("tfp_realnvp")
 class InnerBatchNorm(keras.layers.BatchNormalization):
-    """Keras's batch norm over an image's channels, as the authors use it: without a scale.
+    """Normalises an image's channels by Keras's batch norm, without a scale as the authors do.
 
     ```none
     (x - mean) / sqrt(variance + 1e-4) + beta
     ```
 
-    It computes what `keras.layers.BatchNormalization` does, of the same arguments, by TensorFlow's one
-    fused operation where there is one (not for float64, nor `synchronized`, a `mask`, another
-    `axis` than the last of four, or an `epsilon` below 1.001e-5).
+    It normalises as `keras.layers.BatchNormalization` does with the same arguments, but by TensorFlow's
+    fused operation where possible (not for float64, `synchronized`, a `mask`, an `axis` other
+    than the last of four, or an `epsilon` below 1.001e-5).
 
     #### References
     Dinh et al. (2017), section 3.7; the authors' released code.
@@ -31,7 +31,7 @@ class InnerBatchNorm(keras.layers.BatchNormalization):
         super().__init__(**{"scale": False, "momentum": 0.9, "epsilon": 1e-4, **kwargs})
 
     def add_weight(self, *args: Any, **kwargs: Any) -> keras.Variable:
-        # Moving statistics are the mean of the replicas' own, which Keras would keep apart.
+        # Moving statistics are the mean over replicas; Keras would keep one per replica.
         return super().add_weight(*args, **{"aggregation": "mean", **kwargs})
 
     def call(self, x: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None) -> tf.Tensor:
@@ -50,7 +50,7 @@ class InnerBatchNorm(keras.layers.BatchNormalization):
         )
         if is_training:
             count = tf.cast(tf.size(x), variance.dtype) / x.shape[-1]
-            variance *= (count - 1) / count  # The operation gives the unbiased variance.
+            variance *= (count - 1) / count  # The operation returns the unbiased variance.
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 old = tf.convert_to_tensor(moving)
                 moving.assign(moved(old, batch, self.momentum, num_elements(x), batch is variance))

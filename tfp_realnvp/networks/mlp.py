@@ -8,24 +8,25 @@ import tensorflow as tf
 from keras import ops
 
 from tfp_realnvp.networks.adaptations import adapt, adaptations
+from tfp_realnvp.networks.log_scale import shift_and_log_scale
 from tfp_realnvp.utils.hints import InputShape, TensorLike
 
 
 @keras.saving.register_keras_serializable("tfp_realnvp")
 class MLP(keras.layers.Layer):
-    """Dense layers, ReLU between them, to a shift and a bounded log-scale.
+    """Computes a shift and a bounded log-scale by dense layers with ReLU between them.
 
     ```none
     shift, s = dense(relu(... dense([masked, condition])))
     log_scale = gain tanh(s)
     ```
 
-    with a learned `gain` for each dimension, as in the paper's image couplings. The last
-    layer starts at zero, so that a flow starts as the identity.
+    `gain` is learned, as in the paper's image couplings, here one for each dimension. The
+    last layer starts at zero, so a flow starts as the identity.
 
     Args:
       event_size: Python `int`, dimensions of the event.
-      hidden_units: Sequence of Python `int`s, widths of the layers between.
+      hidden_units: Sequence of Python `int`s, widths of the hidden layers.
       conditional_event_size: Python `int` or None, dimensions of a condition.
     """
 
@@ -64,8 +65,7 @@ class MLP(keras.layers.Layer):
             x = ops.concatenate([x, ops.cast(conditional_input, x.dtype)], axis=-1)
         for layer in self.hidden:
             x = layer(x)
-        shift, s = ops.split(ops.cast(self.out(x), self.variable_dtype), 2, axis=-1)
-        return shift, self.gain * ops.tanh(s)
+        return shift_and_log_scale(self.out(x), self.gain)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._config}

@@ -1,4 +1,4 @@
-"""The residual network that gives the shift and scale of an image coupling."""
+"""Residual network for the shift and log-scale of an image coupling."""
 
 from typing import Any
 
@@ -15,22 +15,22 @@ register = keras.saving.register_keras_serializable("tfp_realnvp")
 
 @register
 class ResidualNetwork(keras.layers.Layer):
-    """Residual blocks of weight-normalised convolutions, all of one width.
+    """Applies residual blocks of weight-normalised convolutions, all with the same width.
 
-    The input has been through the coupling's ReLU. With `skip`, a 1x1 convolution takes
-    the state after each block to the output.
+    The coupling has applied ReLU to the input. With `skip`, 1x1 convolutions of the state
+    before the first and after each block are summed, and the last layer takes the sum.
 
     Args:
       outputs: Python `int`, output channels.
-      filters: Python `int`, channels of every layer between.
-      num_residual_blocks: Python `int`; with 0 it is two 3x3 convolutions.
+      filters: Python `int`, channels of every hidden layer.
+      num_residual_blocks: Python `int`; with 0 the network is two 3x3 convolutions.
       skip: Python `bool`, see above.
-      bottleneck: Python `bool`, blocks of 1x1, 3x3 and 1x1 instead of two 3x3 kernels (as
-        released: the width stays the same).
+      bottleneck: Python `bool`, whether blocks have 1x1, 3x3 and 1x1 instead of two 3x3
+        kernels. The width stays the same, as in the released code.
       use_batch_norm: Python `bool`.
 
     #### References
-    Dinh et al. (2017), sections 3.5 and 4.1; layer by layer the authors' released code.
+    Dinh et al. (2017), sections 3.5 and 4.1; every layer is as in the authors' released code.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class ResidualNetwork(keras.layers.Layer):
 
 @register
 class ResidualBlock(keras.layers.Layer):
-    """Two pre-activated 3x3 convolutions, or three of 1x1, 3x3 and 1x1."""
+    """Applies two pre-activated 3x3 convolutions, or three (1x1, 3x3, 1x1)."""
 
     def __init__(self, filters: int, bottleneck: bool, use_batch_norm: bool, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -129,7 +129,7 @@ class ResidualBlock(keras.layers.Layer):
 
 @register
 class PreActivatedConv(keras.layers.Layer):
-    """Batch norm (if used) and ReLU, then a weight-normalised convolution."""
+    """Applies batch norm (if used), ReLU and a weight-normalised convolution."""
 
     def __init__(
         self,

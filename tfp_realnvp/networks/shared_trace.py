@@ -1,24 +1,26 @@
-"""One traced function for all layers of a network that are built alike."""
+"""Shares one traced function among layers with equal configurations."""
 
 from collections.abc import Hashable
 
 import keras
 import tensorflow as tf
 
+from tfp_realnvp.utils.private_names import all_layers
+
 _ATTRIBUTE = "_tfp_realnvp_shared_traces"
 
 
 def call_shared(layer: keras.layers.Layer, x: tf.Tensor, training: bool | None) -> tf.Tensor:
-    """`layer(x, training=training)`, which a graph traces once for all layers built alike.
+    """Calls `layer(x, training=training)`, which a graph traces once for all equal layers.
 
-    Tracing, and TensorFlow's preparations before a first run, take longer than many steps. Couplings
-    of one scale have networks that differ in the values of their weights alone: here these are
-    arguments of one function, which the graph calls for each of them. Moving statistics are its
-    results, and move outside of it.
+    Tracing, and TensorFlow's preparations before a first run, take longer than many steps. Networks
+    of one scale's couplings differ only in the values of their weights. Here these are arguments
+    of one function, which the graph calls for each network. The function returns the new moving
+    statistics, which are assigned outside of it.
 
     Args:
-      layer: Built Keras layer. What it computes must follow from the types, configurations,
-        dtype policies and `trainable` of itself and of the layers in it.
+      layer: Built Keras layer. Its computation must depend only on the types, configurations,
+        dtype policies and `trainable` of itself and its inner layers.
       x: `Tensor`.
       training: Python `bool` or None.
 
@@ -31,7 +33,7 @@ def call_shared(layer: keras.layers.Layer, x: tf.Tensor, training: bool | None) 
     functions = getattr(graph, _ATTRIBUTE, None)
     if functions is None:
         functions = {}
-        setattr(graph, _ATTRIBUTE, functions)  # As long as the graph lives.
+        setattr(graph, _ATTRIBUTE, functions)  # Kept as long as the graph lives.
     key = _kind(layer), tuple(x.shape), x.dtype, bool(training)
     if key not in functions:
         functions[key] = _Trace(layer, x, training)
@@ -39,7 +41,7 @@ def call_shared(layer: keras.layers.Layer, x: tf.Tensor, training: bool | None) 
 
 
 class _Trace:
-    """The function of a layer's variables that it computes, for all layers built alike."""
+    """Traces a layer's computation with its variables as arguments, for all equal layers."""
 
     def __init__(self, layer, x, training):
         def run(x, values):
@@ -69,7 +71,7 @@ def _value(variable):
 
 
 def _outermost_graph():
-    """The graph of the outermost `tf.function` that is being traced, or None."""
+    """Returns the graph of the outermost `tf.function` being traced, or None."""
     graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
     if not isinstance(graph, tf.__internal__.FuncGraph):
         return None
@@ -79,9 +81,9 @@ def _outermost_graph():
 
 
 def _kind(layer: keras.layers.Layer) -> Hashable:
-    """What a layer computes, but for the values of its variables."""
+    """Identifies a layer's computation, except for the values of its variables."""
     return tuple(
-        (type(x), x.compute_dtype, x.variable_dtype, repr(_configuration(x))) for x in layer._flatten_layers()
+        (type(x), x.compute_dtype, x.variable_dtype, repr(_configuration(x))) for x in all_layers(layer)
     )
 
 

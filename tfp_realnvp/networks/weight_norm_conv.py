@@ -11,7 +11,7 @@ from tfp_realnvp.utils.hints import InputShape
 
 @keras.saving.register_keras_serializable("tfp_realnvp")
 class WeightNormConv2D(keras.layers.Layer):
-    """2-D convolution, stride 1, same padding, whose kernel has norm 1 or `magnitude`.
+    """Convolves in 2-D, stride 1, same padding, with a kernel of norm 1 or `magnitude`.
 
     ```none
     kernel_normalised = magnitude kernel / ||kernel||, one norm for each output channel
@@ -20,12 +20,12 @@ class WeightNormConv2D(keras.layers.Layer):
     Args:
       filters: Python `int`, output channels.
       kernel_size: Python `int`, side of the kernel.
-      use_magnitude: Python `bool`, whether the norm is learned; it is 1 otherwise.
+      use_magnitude: Python `bool`, whether the norm is learned; otherwise it is 1.
       use_bias: Python `bool`.
 
     #### References
-    Salimans and Kingma (2016), equation 2; initial values as in the authors' released
-    code of Dinh et al. (2017).
+    Salimans and Kingma (2016), equation 2; initial values as in the released code of
+    Dinh et al. (2017).
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class WeightNormConv2D(keras.layers.Layer):
             shape=(side, side, inputs, self.filters),
             initializer=keras.initializers.RandomUniform(-limit, limit),
             name="kernel",
-            autocast=False,  # The norm is taken in the variable's precision.
+            autocast=False,  # The norm is computed in the variable's precision.
         )
         if self.use_magnitude:
             self.magnitude = self.add_weight(
@@ -59,7 +59,7 @@ class WeightNormConv2D(keras.layers.Layer):
         return y + ops.cast(self.bias, y.dtype) if self.use_bias else y
 
     def normalised_kernel(self) -> tf.Tensor:
-        """The kernel the convolution uses, in the variables' dtype."""
+        """Returns the kernel of the convolution, in the variables' dtype."""
         kernel = ops.convert_to_tensor(self.kernel)
         gain = ops.rsqrt(ops.sum(ops.square(kernel), axis=(0, 1, 2)))
         return kernel * (gain * self.magnitude if self.use_magnitude else gain)

@@ -1,1 +1,1 @@
-"""What calls the network of a coupling."""
+"""Calls the network of a coupling."""

@@ -1,4 +1,4 @@
-"""Calls the network of a coupling, whatever kind of callable it is, and checks its output."""
+"""Calls the network of a coupling, any kind of callable, and checks its output."""
 
 import contextlib
 import inspect
@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfp_realnvp.bijectors.call_arguments import is_training
-from tfp_realnvp.bijectors.conditioning.batch_axis import flatten_batch
+from tfp_realnvp.bijectors.conditioning.batch_axis import check_batch_axes, flatten_batch
 from tfp_realnvp.bijectors.conditioning.precision import full_precision
 from tfp_realnvp.bijectors.variables.function_variables import FunctionVariables
 from tfp_realnvp.bijectors.variables.layer_variables import is_keras_layer
@@ -17,11 +17,11 @@ from tfp_realnvp.utils.static_shape import with_shape
 
 
 class Conditioner:
-    """A callable from events, and conditions, to their shift and log-scale.
+    """Maps events, and conditions if any, to shift and log-scale by a given function.
 
     Args:
       function: Callable or Keras layer; see `AffineCoupling`.
-      variables: `FunctionVariables`, those that a bare function uses.
+      variables: `FunctionVariables` that a bare function uses.
       conditional_event_ndims: Python `int`, number of axes of one condition, or None.
       owner: Python `str`, name of the coupling, for errors.
     """
@@ -50,17 +50,17 @@ class Conditioner:
         """Calls the function.
 
         Outside of training a Keras 3 layer computes in the dtype of its variables, whatever
-        its policy. An empty batch has the function called with one event of zeros, since
-        convolutions fail on none.
+        its policy. For an empty batch the function gets one event of zeros, since
+        convolutions fail on an empty batch.
 
         Args:
-          events: `Tensor` with one batch axis, what the function sees.
-          x: The same events as they came, with any batch shape.
+          events: `Tensor` with one batch axis, the input of the function.
+          x: The events before masking, with any batch shape.
           training: Python `bool` or None.
           condition: `Tensor` or None, with the batch shape of `x` or one that broadcasts.
 
         Returns:
-          Pair of `Tensor`s of the shape and dtype of `events`, shift and log-scale.
+          Pair of `Tensor`s, shift and log-scale, with the shape and dtype of `events`.
         """
         kwargs = {}
         if condition is not None:
@@ -68,19 +68,19 @@ class Conditioner:
         elif _is_required(self._condition):
             raise ValueError(f"`{self._owner}` is conditional and needs a `conditional_input`.")
         if events.shape[0] == 0:
-            training = False  # Statistics of no events would be none.
+            training = False  # An empty batch has no statistics.
         trains = is_training(training)
         may_be_empty = not events.shape[0] and not trains
         shown, kwargs = _at_least_one((events, kwargs)) if may_be_empty else (events, kwargs)
         outputs = self._call(shown, kwargs, training, trains)
-        # As of TFP's conditioners, None shifts or scales nothing.
+        # As in TFP's conditioners, None means no shift or no scaling.
         outputs = [tf.zeros_like(shown) if v is None else self._checked(v, shown) for v in outputs]
         return [value[: tf.shape(events)[0]] for value in outputs] if may_be_empty else outputs
 
     def _call(self, events, kwargs, training, trains):
-        """Calls the function as its kind wants to be; returns a pair."""
+        """Calls the function as its kind requires; returns a pair."""
         if is_keras_layer(self.function):
-            if training is not None:  # Keras takes a None for "not training".
+            if training is not None:  # Keras treats None as "not training".
                 kwargs = {**kwargs, "training": training}
             with contextlib.nullcontext() if trains else full_precision(self.function):
                 output = self.function(events, **kwargs)
@@ -104,7 +104,7 @@ class Conditioner:
         return output
 
     def _call_bare(self, events, kwargs):
-        """The first time, the function is watched for variables that nothing tracks."""
+        """Calls the function; watches the first call for variables that nothing tracks."""
         if self._is_watched:
             return self.function(events, **kwargs)
         output = self._variables.call_watched(self.function, [events], kwargs, self._owner)
@@ -112,7 +112,7 @@ class Conditioner:
         return output
 
     def _flat(self, condition, x, event_ndims):
-        """One condition for each of the events, on one batch axis."""
+        """Returns one condition for each event, on one batch axis."""
         condition = tf.convert_to_tensor(condition, name="conditional_input")
         if not (condition.dtype.is_floating or condition.dtype.is_integer or condition.dtype.is_bool):
             raise TypeError(f"`conditional_input` must hold numbers; got dtype {condition.dtype.name}.")
@@ -123,7 +123,8 @@ class Conditioner:
                     f"`{self._owner}` needs `conditional_event_ndims` where ranks are not known beforehand."
                 )
             ndims = condition.shape.rank - (x.shape.rank - event_ndims)
-        self._check_batch(condition.shape, ndims, x.shape, event_ndims)
+        axes = tf.TensorShape(None) if x.shape.rank is None else x.shape[: x.shape.rank - event_ndims]
+        check_batch_axes(condition.shape, ndims, axes, self._owner)
         shape = tf.shape(condition)
         batch = tf.shape(x)[: tf.rank(x) - event_ndims]
         event = shape[tf.size(shape) - ndims :]
@@ -135,23 +136,6 @@ class Conditioner:
         )
         return with_shape(flat, [None, *sides])
 
-    def _check_batch(self, condition, condition_ndims, x, event_ndims):
-        """Raises if the batch axes of a condition do not fit those of the events."""
-        if condition.rank is None or x.rank is None:
-            return
-        batch = x[: x.rank - event_ndims]
-        try:
-            given = condition[: condition.rank - condition_ndims]
-            fits = 0 <= condition_ndims <= condition.rank
-            fits &= tf.broadcast_static_shape(given, batch).is_compatible_with(batch)
-        except ValueError:
-            fits = False
-        if not fits:
-            raise ValueError(
-                f"`conditional_input` of `{self._owner}` must have, or broadcast to, the batch axes of the "
-                f"events, {batch}, before its own; got shape {condition}."
-            )
-
     def _tensor(self, value, dtype=None):
         try:
             return tf.convert_to_tensor(value, dtype)
@@ -162,8 +146,8 @@ class Conditioner:
             ) from error
 
     def _checked(self, value, events):
-        """One output, if it fits the events, in their shape and dtype."""
-        if not tf.is_tensor(value):  # An array or number is of no dtype of its own, as everywhere in TFP.
+        """Returns one output in the shape and dtype of the events; raises if it does not fit."""
+        if not tf.is_tensor(value):  # Arrays and numbers take the events' dtype, as everywhere in TFP.
             value = self._tensor(value, events.dtype)
         is_mixed = value.dtype in (tf.bfloat16, tf.float16) and events.dtype == tf.float32
         if value.dtype != events.dtype and not is_mixed:
@@ -186,7 +170,7 @@ class Conditioner:
 
 
 def _at_least_one(tensors):
-    """A structure of `Tensor`s, each with an event of zeros where its batch is empty."""
+    """Adds an event of zeros to each `Tensor` with an empty batch in a structure."""
 
     def padded(tensor):
         missing = tf.maximum(0, 1 - tf.shape(tensor)[0])
@@ -205,9 +189,9 @@ def _is_required(parameter):
 
 
 def _parameter(conditioner, name):
-    """What takes the keyword argument `name` of a conditioner: an `inspect.Parameter`, or None.
+    """Finds the `inspect.Parameter` of a conditioner that takes the keyword `name`, or None.
 
-    The `**kwargs` of a plain callable do; those of a Keras model's `call` mean nothing.
+    The `**kwargs` of a plain callable count; the `**kwargs` of a Keras model's `call` do not.
     """
     function = getattr(conditioner, "call", conditioner)
     try:

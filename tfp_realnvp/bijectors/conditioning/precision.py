@@ -1,7 +1,7 @@
-"""Mixed precision is for training: elsewhere networks compute in the dtype of their variables.
+"""Limits mixed precision to training: otherwise networks compute in the dtype of their variables.
 
-In `forward` and `inverse` a network sees the same input but for rounding. One that computes
-in bfloat16 turns that into differences which do not cancel: the inverse is then not one.
+In `forward` and `inverse` a network sees the same input, except for rounding. In bfloat16 it
+turns rounding into differences that do not cancel, so `inverse` would not invert `forward`.
 """
 
 import contextlib
@@ -11,16 +11,18 @@ from typing import Any
 
 import keras
 
+from tfp_realnvp.utils.private_names import all_layers
+
 _LOCK = threading.Lock()
 _SWITCHED: dict[tuple[Any, str], tuple[Any, int]] = {}
-"""By object and attribute: the value it has outside, and how many calls need the other."""
+"""By object and attribute: the value outside of `full_precision`, and the number of calls within."""
 
 
 @contextlib.contextmanager
 def full_precision(layer: keras.layers.Layer) -> Iterator[None]:
-    """Within it a Keras layer, and every layer in it, computes in the dtype of its variables."""
+    """Makes a Keras layer and its inner layers compute in their variables' dtype within its block."""
     with _LOCK:
-        places = list(_places(layer))
+        places = list(_lowered_attributes(layer))
         for thing, attribute, value in places:
             outside, calls = _SWITCHED.get((thing, attribute), (getattr(thing, attribute), 0))
             _SWITCHED[thing, attribute] = outside, calls + 1
@@ -37,13 +39,13 @@ def full_precision(layer: keras.layers.Layer) -> Iterator[None]:
                     setattr(thing, attribute, outside)
 
 
-def _places(layer):
-    """The attributes that make layers compute low, and their values for full precision."""
-    for x in layer._flatten_layers():
+def _lowered_attributes(layer):
+    """Yields the attributes that lower the precision of layers, and their full-precision values."""
+    for x in all_layers(layer):
         full, switched = x.variable_dtype, (x, "_dtype_policy") in _SWITCHED
         if x.quantization_mode is not None or not (switched or x.compute_dtype != full):
             continue
-        # A built `Sequential` rounds its input to what its layers computed in when it was built.
+        # A built `Sequential` casts its input to the compute dtype that its layers had when it was built.
         tensors = getattr(x, "inputs", None) or []
         inputs = [x] if isinstance(x, keras.layers.InputLayer) else []
         for tensor in (*inputs, *tensors):

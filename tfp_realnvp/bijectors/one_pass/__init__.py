@@ -1,1 +1,1 @@
-"""How a value and its log-determinant come from one evaluation."""
+"""Gets a value and its log-determinant from one evaluation."""

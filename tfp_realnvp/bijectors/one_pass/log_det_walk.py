@@ -1,4 +1,4 @@
-"""Tells what TFP asks for on its way to a log-determinant from what a user asks for."""
+"""Distinguishes TFP's requests for values on the way to a log-determinant from a user's requests."""
 
 import sys
 import types
@@ -7,15 +7,15 @@ import tensorflow_probability as tfp
 
 tfb = tfp.bijectors
 
-# A composition of TFP asks each member for its value, and then for the log-determinants of all: it does
-# the first in functions that it defines in this one. They are known by their code; no name can be mistaken.
+# A TFP composition requests the value of each member, then all log-determinants. It requests the values in
+# functions defined inside the method below. Their code objects identify them; names could be ambiguous.
 _WALK = {
     constant
     for constant in tfb.Composition._get_bijectors_with_metadata.__code__.co_consts
     if isinstance(constant, types.CodeType)
 }
 _BIJECTORS = "tensorflow_probability.python.bijectors"
-_PASSED = {  # A member is asked through its public methods, and through what hands a value on as it is.
+_PASSED = {  # Requests pass through members' public methods, and wrappers that return values unchanged.
     "tensorflow_probability.python.internal.cache_util",
     *(f"{_BIJECTORS}.{name}" for name in ("bijector", "chain", "composition", "invert", "joint_map")),
     "tfp_realnvp.bijectors.bijector",
@@ -24,9 +24,9 @@ _PASSED = {  # A member is asked through its public methods, and through what ha
 
 
 def on_the_way_to_a_log_det() -> bool:
-    """Whether a composition of TFP asks the calling bijector for a value, and its log-determinant next.
+    """True if a TFP composition requests a value of the calling bijector, and next its log-determinant.
 
-    Then, and only then, may the bijector give a value that it has computed before.
+    Only then may the bijector return a value that it has computed before.
     """
     frame: types.FrameType | None = sys._getframe()
     while frame is not None and frame.f_code not in _WALK and frame.f_globals.get("__name__") in _PASSED:

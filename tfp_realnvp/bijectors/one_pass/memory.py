@@ -1,12 +1,12 @@
-"""What a bijector remembers of an evaluation until its log-determinant is asked for.
+"""Stores a bijector's evaluation until its log-determinant is requested.
 
-TFP asks for a value and its log-determinant in separate calls, and a `tfb.Chain`
-asks every member for the value once more on the way to the log-determinant. Our
+TFP requests a value and its log-determinant in separate calls, and a `tfb.Chain`
+requests every member's value once more on the way to the log-determinant. Our
 bijectors compute both in one pass; the later calls find them here.
 
-TFP's own cache would do more than that: it hands out values that are stale once
-variables have changed, and takes instances built alike for one. This memory serves
-a log-determinant once, to the call that belongs to the value, and forgets it then.
+TFP's own cache does more: it returns stale values after variables have changed, and
+treats instances with equal arguments as one. This memory returns a log-determinant
+once, to the call that belongs to the value, and then forgets it.
 """
 
 import collections
@@ -14,17 +14,18 @@ import weakref
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.python.eager.record import could_possibly_record
+
+from tfp_realnvp.utils.private_names import a_tape_could_record
 
 _Evaluation = collections.namedtuple("_Evaluation", "x, y, fldj, arguments, graph, recorded")
 
 
 class Memory:
-    """Evaluations `y = forward(x)` with their log-determinants, each to be used once.
+    """Stores evaluations `y = forward(x)` with their log-determinants, each for one use.
 
-    In eager mode an evaluation keeps its input, and is forgotten when nobody keeps what
-    it computed. So the members of a chain find theirs again, and nothing is kept for long.
-    In a graph the graph alone keeps tensors.
+    In eager mode an evaluation keeps its input alive, and is forgotten when nothing refers
+    to its result. So the members of a chain find their evaluations again, and nothing is
+    kept for long. In a graph only the graph keeps tensors alive.
     """
 
     def __init__(self) -> None:
@@ -32,7 +33,7 @@ class Memory:
         self._pinned: tf.Tensor | None = None
 
     def __reduce__(self):
-        return Memory, ()  # A copied or unpickled bijector has nothing to remember.
+        return Memory, ()  # A copied or unpickled bijector has an empty memory.
 
     def keep(
         self,
@@ -43,14 +44,14 @@ class Memory:
         computed: tf.Tensor,
         is_pinned: bool | None,
     ) -> None:
-        """Keeps an evaluation, in place of an older one of the same input.
+        """Stores an evaluation, in place of an older one with the same input.
 
         Args:
           x, y, fldj: `Tensor`s.
           arguments: Tuple of the call arguments.
           computed: Which of `x` and `y` was computed.
-          is_pinned: Python `bool`, whether to keep it even if nobody keeps `computed`, until it is
-            taken or another one is pinned. So moving statistics move once.
+          is_pinned: Python `bool`, whether to keep it even if nothing refers to `computed`, until it
+            is taken or another one is pinned. So moving statistics move once.
         """
         self.take(arguments, **({"y": y} if computed is x else {"x": x}))
         if is_pinned and tf.executing_eagerly():
@@ -58,7 +59,7 @@ class Memory:
         x, y = (
             weakref.ref(tensor, self._forget) if tensor is computed else _hold(tensor) for tensor in (x, y)
         )
-        recorded = could_possibly_record()
+        recorded = a_tape_could_record()
         self._evaluations.append(_Evaluation(x, y, _hold(fldj), arguments, _graph(), recorded))
 
     def find(
@@ -71,7 +72,7 @@ class Memory:
     def take(
         self, arguments: tuple[Any, ...], *, x: tf.Tensor | None = None, y: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor] | None:
-        """The same as `find`, and forgets the evaluation."""
+        """Does the same as `find`, and forgets the evaluation."""
         evaluation = self._last(arguments, x, y)
         if evaluation is None:
             return None
@@ -82,12 +83,12 @@ class Memory:
         return tensors
 
     def _last(self, arguments, x, y):
-        graph, records = _graph(), could_possibly_record()
+        graph, records = _graph(), a_tape_could_record()
         for evaluation in reversed(self._evaluations):
             if (
                 (evaluation.x() is x if x is not None else evaluation.y() is y)
                 and evaluation.graph == graph
-                and evaluation.recorded >= records  # Else a tape would know no gradient of it.
+                and evaluation.recorded >= records  # Else a tape would miss its gradient.
                 and all(a is b for a, b in zip(evaluation.arguments, arguments, strict=True))
             ):
                 return evaluation
@@ -98,7 +99,7 @@ class Memory:
 
 
 def _hold(tensor):
-    """A callable that gives `tensor`: alive as long as it is kept, or as the graph is."""
+    """Returns a callable that returns `tensor`: eagerly it keeps `tensor` alive, else the graph does."""
     return (lambda: tensor) if tf.executing_eagerly() else weakref.ref(tensor)
 
 

@@ -1,1 +1,1 @@
-"""Backward passes that rebuild activations in place of keeping them."""
+"""Backward passes that recompute activations instead of storing them."""

@@ -1,4 +1,4 @@
-"""Activations that the backward pass builds anew, in place of keeping them."""
+"""Recomputes activations in the backward pass instead of storing them."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
-from tensorflow.python.eager.forwardprop_util import pack_tangents
 
 from tfp_realnvp.bijectors.affine_coupling import AffineCoupling
 from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.bijectors.recomputation.shared_functions import SharedFunctions
 from tfp_realnvp.bijectors.variables.tracked_variables import tf_variable
+from tfp_realnvp.utils.private_names import is_in_forward_mode
 
 
 def recompute(
@@ -21,107 +21,121 @@ def recompute(
     trains: bool,
     shared: SharedFunctions,
 ) -> Sequence[tf.Tensor]:
-    """`function(*inputs)`; the backward pass keeps the inputs alone, and runs it once more.
+    """Calls `function(*inputs)`, storing only the inputs; the backward pass runs it once more.
 
     `tf.recompute_grad` does so for functions without state. Here the state of Keras layers is
-    an argument of that function: moving statistics and seeds move once, and the second run
-    has those of the first, hence dropout's mask. Inside of a `tf.function` both runs are
-    functions of their own, which couplings built alike share, and derivatives of any order are right;
-    eager calls raise `NotImplementedError` at second ones.
+    an argument of that function. Moving statistics and seeds move once; the second run starts
+    from the same values as the first, so dropout has the same mask. Inside a `tf.function` both
+    runs are separate functions, which equal couplings share, and derivatives of any order are
+    correct. Eager second derivatives raise `NotImplementedError`.
 
     Args:
       function: Function of `Tensor`s to a sequence of `Tensor`s.
-      bijectors: Sequence of the bijectors that it evaluates. As long as a network of theirs is
-        not built, and under a `tf.autodiff.ForwardAccumulator`, everything is kept.
+      bijectors: Sequence of the bijectors that it evaluates. As long as one of their networks is
+        not built, and under a `tf.autodiff.ForwardAccumulator`, all activations are stored.
       inputs: Sequence of `Tensor`s.
       trains: Python `bool`, whether the function may move state.
       shared: `SharedFunctions`.
 
     Returns:
-      What the function returns.
+      The result of the function.
 
     Raises:
-      ValueError: if it may move state that is in no Keras 3 layer.
+      ValueError: if it may move state outside of Keras 3 layers.
     """
     layers = list({id(x): x for b in bijectors for x in _layers(b)}.values())
-    if _in_forward_mode() or not all(layer.built for layer in layers):
+    if is_in_forward_mode() or not all(layer.built for layer in layers):
         return function(*inputs)
     variables = list({id(v): v for layer in layers for v in layer.variables}.values())
     if trains:
         _check_state(bijectors, variables)
-    learned = [v for v in variables if tf_variable(v).trainable]  # Those of frozen layers too.
-    state = [v for v in variables if not tf_variable(v).trainable]
-    given = [_value(v) for v in state]
-    moved = []
+    return _Evaluation(function, variables)(inputs, shared)
 
-    def run(inputs, learned_values, state_values):
-        values = zip([*learned, *state], [*learned_values, *state_values], strict=True)
+
+class _Evaluation:
+    """One evaluation of a function, as a function of its inputs and of all variables.
+
+    Args:
+      function: Function of `Tensor`s to a sequence of `Tensor`s.
+      variables: List of the Keras variables that it uses.
+    """
+
+    def __init__(self, function, variables):
+        self._function = function
+        self._learned = [v for v in variables if tf_variable(v).trainable]  # Perhaps frozen just now.
+        self._state = [v for v in variables if not tf_variable(v).trainable]
+        self._given = [_value(v) for v in self._state]
+        self._has_moved: list[bool] = []
+        self._after: Any = None
+        self._traced: Any = None
+
+    def __call__(self, inputs, shared):
+        self._num_inputs = len(inputs)
+        arguments = [*inputs, *map(_value, self._learned)]
+        if not tf.executing_eagerly():
+            self._traced = shared.traced(self._run, [*self._split(arguments), self._given], self._gradients)
+        if self._traced is None:  # Eagerly, or where the function uses other tensors.
+            outputs = tf.recompute_grad(self._in_place)(*arguments)
+        else:
+            outputs = tf.custom_gradient(self._in_functions)(*arguments)
+        for variable, new, has_moved in zip(self._state, self._after, self._has_moved, strict=True):
+            if has_moved:
+                variable.assign(new)
+        return outputs
+
+    def _run(self, inputs, learned_values, state_values):
+        """Returns the outputs, and the state after them."""
+        values = zip([*self._learned, *self._state], [*learned_values, *state_values], strict=True)
         with keras.StatelessScope(list(values)) as scope:
-            before = [scope.get_current_value(v) for v in state]
-            outputs = function(*inputs)
-            after = [scope.get_current_value(v) for v in state]
-        moved.append([new is not old for old, new in zip(before, after, strict=True)])
+            before = [scope.get_current_value(v) for v in self._state]
+            outputs = self._function(*inputs)
+            after = [scope.get_current_value(v) for v in self._state]
+        self._has_moved = [new is not old for old, new in zip(before, after, strict=True)]
         return list(outputs), after
 
-    def gradients(inputs, learned_values, state_values, upstream):
-        inputs = [_after(upstream[0], inputs[0]), *inputs[1:]]
+    def _gradients(self, inputs, learned_values, state_values, upstream):
+        inputs = [_delayed_until(upstream[0], inputs[0]), *inputs[1:]]
         sources = [*inputs, *learned_values]
         with tf.GradientTape() as tape:
             tape.watch([source for source in sources if source.dtype.is_floating])
-            outputs, _ = run(inputs, learned_values, state_values)
+            outputs, _ = self._run(inputs, learned_values, state_values)
         return tape.gradient(outputs, sources, upstream, unconnected_gradients="zero")
 
-    def in_place(*tensors):
-        given_inputs, learned_values = _split(tensors, len(inputs))
-        outputs, after = run(given_inputs, learned_values, given)
-        states.append(after)
+    def _in_place(self, *tensors):
+        inputs, learned_values = self._split(tensors)
+        outputs, after = self._run(inputs, learned_values, self._given)
+        if self._after is None:  # The backward pass runs this once more, and moves nothing.
+            self._after = after
         return outputs
 
-    def in_functions(*tensors):
-        arguments = [*_split(tensors, len(inputs)), given]
-        # A tape that sees the forward pass would keep its activations; second derivatives are of `arguments`.
-        outputs, after = functions[0](*tf.nest.map_structure(tf.stop_gradient, arguments))
-        states.append(after)
-        return outputs, lambda *upstream: functions[1](*arguments, list(upstream))
+    def _in_functions(self, *tensors):
+        function, gradients = self._traced
+        arguments = [*self._split(tensors), self._given]
+        # A tape that sees the forward pass would store its activations; `arguments` get second derivatives.
+        outputs, self._after = function(*tf.nest.map_structure(tf.stop_gradient, arguments))
+        return outputs, lambda *upstream: gradients(*arguments, list(upstream))
 
-    states: list[Any] = []
-    arguments = [*inputs, *map(_value, learned)]
-    functions: Any = None  # A pair of them in a graph.
-    if not tf.executing_eagerly():
-        functions = shared.traced(run, [*_split(arguments, len(inputs)), given], gradients)
-    rebuilt = tf.recompute_grad(in_place) if functions is None else tf.custom_gradient(in_functions)
-    outputs = rebuilt(*arguments)
-    for variable, new, is_new in zip(state, states[0], moved[0], strict=True):  # Once, not in both runs.
-        if is_new:
-            variable.assign(new)
-    return outputs
-
-
-def _in_forward_mode():
-    """Whether there is a `tf.autodiff.ForwardAccumulator`."""
-    return bool(pack_tangents([]).indices)
+    def _split(self, tensors):
+        """Splits tensors into inputs and values of learned variables."""
+        return list(tensors[: self._num_inputs]), list(tensors[self._num_inputs :])
 
 
 def _value(variable):
     return tf.convert_to_tensor(tf_variable(variable))
 
 
-def _split(tensors, size):
-    return list(tensors[:size]), list(tensors[size:])
-
-
-def _after(first, tensor):
-    """`tensor`, in such a way that no compiler computes what needs it before `first`."""
+def _delayed_until(first, tensor):
+    """Makes `tensor` depend on `first`, so that no compiler uses it before `first` is computed."""
     element = tf.reduce_max(tf.reshape(first, [-1])[:1])
     zero = tf.where(tf.math.is_nan(element), element, tf.zeros_like(element))
     return tensor + tf.cast(zero, tensor.dtype)
 
 
 def segments(bijectors: Iterable[tfp.bijectors.Bijector]) -> tuple[tuple[tfp.bijectors.Bijector, ...], ...]:
-    """Splits the members of a chain into those that are rebuilt together.
+    """Splits the members of a chain into segments that are recomputed together.
 
-    Each segment has one coupling, or one member with couplings in it, and what follows it. A
-    member in which a chain rebuilds by itself is a segment of its own.
+    A segment starts at the first member, and at each coupling or member with couplings in it. A
+    member that contains a recomputing chain is a segment of its own.
 
     Returns:
       Tuple of tuples of bijectors.
@@ -136,7 +150,7 @@ def segments(bijectors: Iterable[tfp.bijectors.Bijector]) -> tuple[tuple[tfp.bij
 
 
 def is_rebuilt_inside(bijector: tfp.bijectors.Bijector) -> bool:
-    """Whether a chain in it, or it itself, recomputes."""
+    """True if the bijector, or a chain inside it, recomputes."""
     return any(getattr(m, "recompute", False) for m in _modules(bijector))
 
 

@@ -1,4 +1,4 @@
-"""One traced function for all that have equal graphs."""
+"""Shares one traced function among all functions with equal graphs."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,10 +7,10 @@ import tensorflow as tf
 
 
 class SharedFunctions:
-    """Traces functions, and gives the first one traced in place of every later equal one.
+    """Traces functions, and returns the first traced one for every later equal one.
 
-    Couplings that differ in nothing but the values of their weights, handed over as
-    arguments, so share one graph: tracing leaves less behind, and it is optimised once.
+    So couplings share one graph if they differ only in the values of their weights, which are
+    arguments. Fewer graphs remain after tracing, and the shared one is optimised once.
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class SharedFunctions:
     def traced(
         self, function: Callable[..., Any], arguments: Sequence[Any], companion: Callable[..., Any]
     ) -> tuple[Callable[..., Any], Callable[..., Any]] | None:
-        """Traces `function`.
+        """Traces `function`, and returns an earlier equal function if there is one.
 
         Args:
           function: Function of structures of `Tensor`s.
@@ -27,8 +27,8 @@ class SharedFunctions:
           companion: Function that belongs to `function`, such as its gradient.
 
         Returns:
-          Pair of compiled functions, for `function` and `companion`, which may be those of
-          an earlier call; None if `function` uses `Tensor`s or variables that are no arguments.
+          Pair of compiled functions for `function` and `companion`, possibly from an earlier
+          call; None if `function` uses `Tensor`s or variables that are not arguments.
         """
         specs = tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), arguments)
         traced = _not_inlined(function).get_concrete_function(*specs)
@@ -39,12 +39,12 @@ class SharedFunctions:
 
 
 def _not_inlined(function):
-    # TensorFlow starts a function that is not inlined only when all its arguments are there.
+    # TensorFlow starts a function that is not inlined only when all its arguments are computed.
     return tf.function(function, autograph=False, experimental_attributes={"_noinline": True})
 
 
 def _structure(graph):
-    """What a graph computes, without names."""
+    """Describes the computation of a graph, without names."""
     index = {op.name: i for i, op in enumerate(graph.get_operations())}
 
     def place(tensor):

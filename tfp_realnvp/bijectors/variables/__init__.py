@@ -1,1 +1,1 @@
-"""Where `tf.Module`, checkpoints and Keras find the variables of a bijector."""
+"""Shows the variables of a bijector to `tf.Module`, checkpoints and Keras."""

@@ -1,4 +1,4 @@
-"""The variables that a bare function uses, which only its user can name."""
+"""Variables of a bare function, which only the user can list."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -10,13 +10,13 @@ from tfp_realnvp.utils.hints import Variable
 
 
 class FunctionVariables(TrackedVariables):
-    """What was given as `variables=`.
+    """Tracks the variables given as `variables=`.
 
     Args:
       variables: Sequence of `tf.Variable`s or `keras.Variable`s, or None for none.
 
     Raises:
-      TypeError: if something else is among them.
+      TypeError: if `variables` is not a sequence, or holds something else.
     """
 
     def __init__(self, variables: Sequence[Variable] | None) -> None:
@@ -31,7 +31,7 @@ class FunctionVariables(TrackedVariables):
         return self._given
 
     def __deepcopy__(self, memo):
-        return self  # Nor is the function that uses them copied.
+        return self  # The function that uses them is not copied either.
 
     def __reduce__(self):
         if self._given:
@@ -44,12 +44,12 @@ class FunctionVariables(TrackedVariables):
         """Calls a function, and raises if it uses trainable variables that nothing tracks.
 
         Args:
-          function: Callable; if it has `variables`, those are tracked as well.
+          function: Callable; if it has `variables`, these count as tracked.
           args, kwargs: Its arguments.
           owner: Python `str`, name of the bijector, for the error.
 
         Returns:
-          What the function returns.
+          The result of the function.
         """
         with tf.GradientTape() as tape:
             output = function(*args, **kwargs)

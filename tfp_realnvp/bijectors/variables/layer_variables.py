@@ -8,11 +8,11 @@ from tfp_realnvp.bijectors.variables.tracked_variables import TrackedVariables, 
 
 
 class LayerVariables(TrackedVariables):
-    """The `tf.Variable`s of Keras layers.
+    """Lists the `tf.Variable`s of Keras layers.
 
-    A `tf.Module` sees nothing of a Keras 3 layer: that is no module, and its variables
-    are `keras.Variable`s around the `tf.Variable`s. A checkpoint does follow the
-    attributes of layers, but not the lists of layers among them.
+    A `tf.Module` sees nothing of a Keras 3 layer: the layer is not a `tf.Module`, and its
+    variables are `keras.Variable`s around `tf.Variable`s. A checkpoint follows the
+    attributes of layers, but not lists of layers among them.
     """
 
     def __init__(self, layers: Iterable[keras.layers.Layer]) -> None:
@@ -22,7 +22,7 @@ class LayerVariables(TrackedVariables):
         return [frozen_as_in_keras(v) for layer in self._layers for v in layer.variables]
 
     def freeze_as_in_keras(self) -> None:
-        """Lets TensorFlow train what Keras trains, from now on."""
+        """Copies `trainable` of Keras's variables to TensorFlow's."""
         self._variables()
 
 

@@ -1,4 +1,4 @@
-"""Variables where `tf.Module` and `tf.train.Checkpoint` find them."""
+"""Shows variables to `tf.Module` and `tf.train.Checkpoint`."""
 
 import abc
 from collections.abc import Sequence
@@ -10,15 +10,15 @@ from tfp_realnvp.utils.hints import Variable
 
 
 class TrackedVariables(Sequence, tf.__internal__.tracking.Trackable):
-    """A sequence of `tf.Variable`s, as they are at the moment of asking.
+    """A sequence of `tf.Variable`s that looks them up at each access.
 
     A `tf.Module` walks the sequences among its attributes, however deep in chains the
-    module sits; a checkpoint asks for `_trackable_children`.
+    module sits; a checkpoint calls `_trackable_children`.
     """
 
     @abc.abstractmethod
     def _variables(self):
-        """Sequence of `tf.Variable`s."""
+        """Returns a sequence of `tf.Variable`s."""
 
     def __len__(self):
         return len(self._variables())
@@ -32,15 +32,15 @@ class TrackedVariables(Sequence, tf.__internal__.tracking.Trackable):
 
 
 def frozen_as_in_keras(variable: keras.Variable) -> tf.Variable:
-    """The `tf.Variable` in a `keras.Variable`, trainable if that is: TensorFlow does not follow Keras."""
+    """Returns the `tf.Variable` in a `keras.Variable`, after copying `trainable` from Keras to it."""
     inner = tf_variable(variable)
     if inner.trainable != variable.trainable:
-        for v in getattr(inner, "values", (inner,)):  # Of each replica.
+        for v in getattr(inner, "values", (inner,)):  # One per replica.
             v._trainable = variable.trainable
     return inner
 
 
 def tf_variable(variable: Variable) -> tf.Variable:
-    """The `tf.Variable` in a `keras.Variable`; another value as it is."""
+    """Returns the `tf.Variable` in a `keras.Variable`, and other values unchanged."""
     # `_value`, since `value` is a cast copy inside a mixed-precision call.
     return getattr(variable, "_value", variable)
