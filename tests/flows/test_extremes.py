@@ -11,7 +11,7 @@ import tensorflow_probability as tfp
 
 import tfp_realnvp as rnvp
 from tfp_realnvp import data
-from tfp_realnvp.data.other_images import elsewhere
+from tfp_realnvp.data.other_images import other_images
 
 tfd = tfp.distributions
 
@@ -41,7 +41,7 @@ def extreme_images(n):
         "black and white noise": 255 * values.integers(0, 2, (n, *SHAPE)),
     }
     images = {k: np.broadcast_to(v, (n, *SHAPE)).astype(np.uint8) for k, v in plain.items()}
-    return {**images, **elsewhere(types.SimpleNamespace(event_shape=SHAPE, num_levels=256), n)}
+    return {**images, **other_images(types.SimpleNamespace(event_shape=SHAPE, num_levels=256), n)}
 
 
 IMAGES = extreme_images(1)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import tfp_realnvp as rnvp
 from tfp_realnvp.analysis import image_grid
+from tfp_realnvp.images.levels import quantize
 
 
 def test_checkerboard_mask():
@@ -77,10 +78,10 @@ def test_a_density_over_pixels_integrates_to_one():
 @pytest.mark.parametrize("num_levels, dtype", [(17, np.uint8), (256, np.uint8), (1000, np.int32)])
 def test_quantize_undoes_dequantize(num_levels, dtype):
     images = np.random.default_rng(0).integers(0, num_levels, (2, 4, 4, 3))
-    again = rnvp.images.quantize(rnvp.dequantize(images, seed=0), num_levels)
+    again = quantize(rnvp.dequantize(images, seed=0), num_levels)
     assert again.dtype == dtype
     np.testing.assert_array_equal(again, images)
-    outside = rnvp.images.quantize([-0.5, num_levels - 0.5, num_levels + 2.0, np.inf], num_levels)
+    outside = quantize([-0.5, num_levels - 0.5, num_levels + 2.0, np.inf], num_levels)
     np.testing.assert_array_equal(outside, [0] + [num_levels - 1] * 3)
 
 

@@ -74,3 +74,9 @@ def test_xla_drops_no_check(models):
     pairs = tf.data.Dataset.zip(bad, tf.data.Dataset.from_tensors(np.zeros((4, 0), np.float32)))
     with pytest.raises(tf.errors.InvalidArgumentError, match="`events` must be integers from 0 to 31"):
         model.fit(pairs, shuffle=False, verbose=0)
+    batch = images(-1, "int8")
+    assert np.isnan(model.train_on_batch(batch)[0])  # Keras hands batches to the compiled function unseen.
+    model = model_of(32)
+    model.compile(keras.optimizers.SGD(1e-3), jit_compile=True)
+    density = model.predict_on_batch(batch)
+    np.testing.assert_array_equal(np.isnan(density), np.arange(4) == 1)

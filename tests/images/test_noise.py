@@ -6,8 +6,8 @@ import tensorflow as tf
 from tiny_models import image_model
 
 import tfp_realnvp as rnvp
-from tfp_realnvp.images.image_distribution import stateless_seed
 from tfp_realnvp.images.uniform_noise import uniform_noise
+from tfp_realnvp.utils.seeds import stateless_seed
 
 SEEDS = [(0, 5), (2**40, -3)]
 

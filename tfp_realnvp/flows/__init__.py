@@ -1,1 +1,1 @@
-"""Flows, assembled of bijectors and networks."""
+"""Flows, assembled from bijectors and networks."""

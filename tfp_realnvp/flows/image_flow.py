@@ -7,88 +7,75 @@ import tensorflow_probability as tfp
 
 from tfp_realnvp.bijectors import Chain, FactorOut, Squeeze
 from tfp_realnvp.bijectors.masks import channel_mask, checkerboard_mask
-from tfp_realnvp.flows.steps import Couplings
+from tfp_realnvp.flows.scales import halved
+from tfp_realnvp.flows.steps import Steps
 from tfp_realnvp.networks.coupling_network import ChannelNetwork, CheckerboardNetwork
 from tfp_realnvp.utils.hints import Shape
 
 tfb = tfp.bijectors
 
 
-def multi_scale(
-    couplings: Couplings,
+def image_flow(
+    steps: Steps,
     shape: Shape,
-    scale: int,
     num_scales: int,
-    filters: int,
-    network: dict[str, Any],
+    base_filters: int,
     rescale_latents: bool,
     recompute: bool,
+    **network: Any,
 ) -> list[tfp.bijectors.Bijector]:
-    """Members of a scale of an image flow and all below it, from data to latents."""
-    height, width, channels = shape
-    network = {**network, "conditional_channels": couplings.condition and couplings.condition[-1]}
-    name = f"scale_{scale}"
-    last = scale == num_scales - 1
-    member, members = couplings.member, []
-    for i in range(4 if last else 3):
-        odd = i % 2 == 1
-        members += couplings(
-            shape,
-            checkerboard_mask(shape, invert=odd),
-            CheckerboardNetwork,
-            f"{name}_coupling_{i}",
-            channels=channels,
-            invert=odd,
-            filters=filters,
-            **network,
-        )
-    if last:
-        if rescale_latents:  # Of checkerboard couplings' batch norms they have a variance of 2.
-            factor, validate_args = tf.constant(2**0.5, member["dtype"]), member["validate_args"]
+    """Makes the members of an image flow, from data to latents.
+
+    Args:
+      steps: `Steps`, which makes couplings and batch norms.
+      shape: `(height, width, channels)`.
+      num_scales, base_filters, rescale_latents, recompute: See `RealNVP`.
+      **network: Further arguments of `CouplingNetwork`.
+
+    Returns:
+      List of bijectors.
+    """
+    network |= {
+        "conditional_channels": steps.condition and steps.condition[-1],
+        "use_batch_norm": steps.norm is not None,
+        "synchronized": steps.norm is not None and steps.norm["synchronized"],
+    }
+    rescale_latents &= steps.norm is not None
+    return _scales(steps, shape, range(num_scales), base_filters, rescale_latents, recompute, network)
+
+
+def _scales(steps, shape, numbers, filters, rescale_latents, recompute, network):
+    """Makes the members of the scales with these numbers, the finest first."""
+    name, is_last = f"scale_{numbers[0]}", len(numbers) == 1
+    members = _couplings(steps, shape, range(4 if is_last else 3), name, filters, network)
+    if is_last:
+        if rescale_latents:  # Batch norms after checkerboard couplings give latents a variance of 2.
+            factor, validate_args = tf.constant(2**0.5, steps.common["dtype"]), steps.common["validate_args"]
             members.append(tfb.Scale(factor, validate_args=validate_args, name=f"{name}_rescaling"))
         return members
-    squeezed = height // 2, width // 2, 4 * channels
-    members.append(tfb.Invert(Squeeze(name=f"{name}_squeeze", **member)))
-    for i in (4, 5, 6):
-        odd = i % 2 == 1
-        members += couplings(
-            squeezed,
-            channel_mask(squeezed, invert=odd),
-            ChannelNetwork,
-            f"{name}_coupling_{i}",
-            channels=4 * channels,
-            invert=odd,
-            filters=2 * filters,
-            **network,
-        )
-    half = height // 2, width // 2, 2 * channels
-    below = multi_scale(
-        couplings, half, scale + 1, num_scales, 2 * filters, network, rescale_latents, recompute
-    )
-    below = Chain(below, recompute=recompute, name=f"scale_{scale + 1}", **member)
+    height, width, channels = half = halved(shape)
+    members.append(tfb.Invert(Squeeze(name=f"{name}_squeeze", **steps.common)))
+    squeezed = height, width, 2 * channels
+    members += _couplings(steps, squeezed, range(4, 7), name, 2 * filters, network, is_by_channel=True)
+    below = _scales(steps, half, numbers[1:], 2 * filters, rescale_latents, recompute, network)
+    below = Chain(below, recompute=recompute, name=f"scale_{numbers[1]}", **steps.common)
     return [
         *members,
-        Squeeze(name=f"{name}_unsqueeze", **member),
-        tfb.Invert(Squeeze("ordered", name=f"{name}_ordered_squeeze", **member)),
-        FactorOut(below, validate_args=member["validate_args"], name=f"{name}_factor_out"),
-        Squeeze("ordered", name=f"{name}_ordered_unsqueeze", **member),
+        Squeeze(name=f"{name}_unsqueeze", **steps.common),
+        tfb.Invert(Squeeze("ordered", name=f"{name}_ordered_squeeze", **steps.common)),
+        FactorOut(below, validate_args=steps.common["validate_args"], name=f"{name}_factor_out"),
+        Squeeze("ordered", name=f"{name}_ordered_unsqueeze", **steps.common),
     ]
 
 
-def default_num_scales(shape: Shape) -> int:
-    """Scales down to 4 x 4 pixels, or to where a side is odd."""
-    height, width, _ = shape
-    num_scales = 1
-    while min(height, width) > 4 and height % 2 == width % 2 == 0:
-        height, width, num_scales = height // 2, width // 2, num_scales + 1
-    return num_scales
-
-
-def check_num_scales(shape: Shape, num_scales: int) -> None:
-    factor = 2 ** (num_scales - 1)
-    height, width, _ = shape
-    if height % factor or width % factor or min(height, width) // factor < 2:
-        raise ValueError(
-            f"`num_scales` is too many for the image: for {num_scales} scales, height and width must be "
-            f"multiples of {factor} and at least {2 * factor}; got `event_shape` {tuple(shape)}."
-        )
+def _couplings(steps, shape, numbers, name, filters, network, is_by_channel=False):
+    """Makes steps that keep the two parts of a checkerboard, or of the channels, in turn."""
+    mask_of, network_class = (
+        (channel_mask, ChannelNetwork) if is_by_channel else (checkerboard_mask, CheckerboardNetwork)
+    )
+    members = []
+    for i in numbers:
+        odd = i % 2 == 1
+        config = {"channels": shape[-1], "invert": odd, "filters": filters, **network}
+        members += steps.step(shape, mask_of(shape, odd), network_class, f"{name}_coupling_{i}", **config)
+    return members

@@ -1,36 +1,42 @@
-"""Couplings and the batch norms that follow them, with new or with shared layers."""
+"""One step of a flow: a coupling, and the batch norm of the elements it changed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tfp_realnvp.bijectors import AffineCoupling, BatchNormalization
-from tfp_realnvp.bijectors.batch_normalization import ChannelVariables
 from tfp_realnvp.bijectors.bijector import Bijector
+from tfp_realnvp.bijectors.variables.channel_variables import ChannelVariables
 from tfp_realnvp.utils.hints import Shape
 
 
-class Couplings:
-    """Makes couplings, each followed by its batch norm, and collects their layers.
+class Steps:
+    """Makes the steps of a flow and collects their layers, new or from another flow.
 
     Args:
-      condition: `tf.TensorShape` of a condition, or None.
+      condition: Shape of a condition, or None.
       max_log_scale: Python `float`, bound of the log-scale of every coupling, or None.
-      norm: Dictionary of further arguments of the batch norms, or None for none of them.
-      member: Dictionary of arguments of every bijector, `dtype` among them.
+      norm: Dictionary of further arguments of the batch norms, or None for no batch norms.
+      common: Dictionary of arguments of every bijector, including `dtype`.
       policy: `keras.DTypePolicy` of the networks.
-      shared: `layers` of another flow, to use in the order they were made, or None.
+      shared: `layers` of another flow, used in the order they were made, or None.
+
+    Attributes:
+      condition, norm, common: The arguments.
+      layers: List of the layers of all steps so far.
+
+    Raises:
+      TypeError: if `shared` is not a list of layers.
     """
 
     def __init__(
         self,
-        condition: tf.TensorShape | None,
+        condition: tuple[int, ...] | None,
         max_log_scale: float | None,
         norm: dict[str, Any] | None,
-        member: dict[str, Any],
+        common: dict[str, Any],
         policy: keras.DTypePolicy,
         shared: Sequence[keras.layers.Layer] | None,
     ) -> None:
@@ -38,58 +44,68 @@ class Couplings:
             isinstance(shared, (list, tuple)) and all(isinstance(x, keras.layers.Layer) for x in shared)
         ):
             raise TypeError(f"`layers` must be a list of the layers of a flow, or None; got {shared!r}.")
+        self.condition, self.norm, self.common = condition, norm, common
         self.layers: list[keras.layers.Layer] = []
-        self.condition = condition
-        self.member = member
         self._coupling: dict[str, Any] = {
-            "conditional_event_ndims": condition and condition.rank,
+            "conditional_event_ndims": condition and len(condition),
             "max_log_scale": max_log_scale,
         }
-        self._norm, self._policy, self._shared = norm, policy, shared
+        self._policy, self._shared = policy, shared
 
-    def __call__(
+    def step(
         self,
         shape: Shape,
         mask: np.ndarray,
-        network_class: Callable[..., keras.layers.Layer],
+        network: type[keras.layers.Layer],
         name: str,
         **config: Any,
     ) -> list[Bijector]:
-        """The members of one coupling, from data to latents."""
-        dtype = self.member["dtype"].name
-        network = self._new_or_shared(network_class(**config, dtype=self._policy, name=name))
-        if self._norm is not None:
-            for layer in network._flatten_layers():
-                if isinstance(layer, keras.layers.BatchNormalization):
-                    layer.synchronized = self._norm["synchronized"]
-        if not network.built:
-            network.build((None, *shape))
-        members = [AffineCoupling(mask, network, **self._coupling, **self.member, name=name)]
-        if self._norm is not None:
-            norm = f"{name}_batch_norm"
-            layer = self._new_or_shared(ChannelVariables(center=False, scale=False, dtype=dtype, name=norm))
-            options = {"center": False, "scale": False, **self._norm, **self.member}
-            members.append(BatchNormalization(shape, mask, layer=layer, name=norm, **options))
-        return members
+        """Makes the bijectors of one step, from data to latents.
 
-    def _new_or_shared(self, layer):
-        """`layer`, or the one to share in its place."""
+        Args:
+          shape: Shape of an event.
+          mask: Boolean array; see `AffineCoupling`.
+          network: Class of the coupling's network.
+          name: Python `str`.
+          **config: Arguments of `network`.
+
+        Returns:
+          List of a coupling and, if the flow has batch norms, a batch norm.
+
+        Raises:
+          ValueError: if the layer to share has another configuration.
+        """
+        layer = self._layer(network, config, self._policy, name)
+        if not layer.built:
+            layer.build((None, *shape))
+        coupling = AffineCoupling(mask, layer, **self._coupling, **self.common, name=name)
+        if self.norm is None:
+            return [coupling]
+        affine, name = {"center": False, "scale": False}, f"{name}_batch_norm"
+        layer = self._layer(ChannelVariables, affine, self.common["dtype"].name, name)
+        options = {**affine, **self.norm, **self.common}
+        return [coupling, BatchNormalization(shape, mask, layer=layer, name=name, **options)]
+
+    def _layer(self, layer_class, config, dtype, name):
+        """Returns the next shared layer, which must have this configuration, or makes a new one."""
         if self._shared:
             index = len(self.layers)
-            shared = self._shared[index] if index < len(self._shared) else None
-            if _configuration(layer) != _configuration(shared):
+            layer = self._shared[index] if index < len(self._shared) else None
+            needed, given = {"class": layer_class.__name__, **config}, _configuration(layer, config)
+            if given != needed:
                 raise ValueError(
                     "`layers` are those of a flow of another configuration: a copy can have another "
-                    f"height and width, but not another network; needed {_configuration(layer)}, "
-                    f"got {_configuration(shared)}."
+                    f"height and width, but not another network; needed {needed}, got {given}."
                 )
-            layer = shared
+        else:
+            layer = layer_class(**config, dtype=dtype, name=name)
         self.layers.append(layer)
         return layer
 
 
-def _configuration(layer):
+def _configuration(layer, names):
+    """Returns a layer's class, and the values of these names in its configuration."""
     if layer is None:
         return None
     config = layer.get_config()
-    return {"class": type(layer).__name__} | {k: v for k, v in config.items() if k not in ("name", "dtype")}
+    return {"class": type(layer).__name__, **{name: config.get(name) for name in names}}

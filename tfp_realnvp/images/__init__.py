@@ -1,1 +1,1 @@
-"""Images as data of a flow."""
+"""Images as data for a flow."""

@@ -1,4 +1,4 @@
-"""Uniform noise that is the same numbers on every device, compiled by XLA or not."""
+"""Uniform noise, the same on every device, with and without XLA."""
 
 import tensorflow as tf
 
@@ -10,14 +10,14 @@ DIGITS = {
     "float32": ("uint32", 23),
     "float64": ("uint64", 52),
 }
-"""The integers that floats of a dtype are made of, and how many of their binary digits are used."""
+"""By float dtype: the integers that floats are made from, and how many of their bits are used."""
 
 
 def uniform_noise(shape: TensorLike, seed: TensorLike, dtype: tf.DType) -> tf.Tensor:
-    """Draws from `[0, 1)`.
+    """Draws uniformly from `[0, 1)`.
 
-    XLA makes other floats of the same random integers than TensorFlow does, so that they are made here: as
-    TensorFlow does on a CPU.
+    XLA converts the same random integers to other floats than TensorFlow does. This function
+    converts them itself, as TensorFlow does on a CPU.
 
     Args:
       shape: Shape of the result.
@@ -29,7 +29,7 @@ def uniform_noise(shape: TensorLike, seed: TensorLike, dtype: tf.DType) -> tf.Te
     """
     kind, digits = DIGITS[dtype.name]
     bits = tf.random.stateless_uniform(shape, seed, None, None, kind, alg="philox")
-    if kind == "uint64":  # TensorFlow takes the halves the other way round.
+    if kind == "uint64":  # TensorFlow takes the halves in reverse order.
         half = tf.constant(32, kind)
         bits = tf.bitwise.bitwise_or(tf.bitwise.left_shift(bits, half), tf.bitwise.right_shift(bits, half))
     bits = tf.bitwise.bitwise_and(bits, tf.constant(2**digits - 1, kind))
