@@ -206,6 +206,6 @@ def test_functions_that_were_compiled_before_lora_or_quantisation_are_compiled_a
     assert_equal(after[:3], now, rtol=1e-4, atol=1e-5)
     for new, old in zip(after, before, strict=True):
         assert np.any(np.abs(new - old) > 1e-3)
-    functions = model.predict_function, model.test_function, model._forward
+    functions = model.predict_function, model.test_function, *model._coder._compiled.values()
     outputs()
-    assert functions == (model.predict_function, model.test_function, model._forward)
+    assert functions == (model.predict_function, model.test_function, *model._coder._compiled.values())

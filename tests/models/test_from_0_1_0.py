@@ -1,6 +1,7 @@
 """Files of version 0.1.0 give the numbers that they gave then."""
 
 import importlib.util
+import inspect
 import pathlib
 import shutil
 
@@ -10,6 +11,8 @@ import pytest
 
 import tfp_realnvp as rnvp
 from tfp_realnvp import data
+from tfp_realnvp.flows.arguments import IMAGES, VECTORS
+from tfp_realnvp.models.saving.serialization import deserialize, serialize
 from tfp_realnvp.training.checkpoints import Checkpoints, Progress
 from tfp_realnvp.training.run_folder import RunFolder
 
@@ -67,3 +70,38 @@ def test_a_run():
     fresh = config.build()
     checkpoints = Checkpoints(run.checkpoints_path, fresh, config.without_lengths())
     assert checkpoints.restore().batches == 4
+
+
+def of_0_1_0(config):
+    """A description as version 0.1.0 wrote it: without arguments that are the default."""
+    defaults = inspect.signature(getattr(rnvp, config["class"]).__init__).parameters
+    kept = {k: v for k, v in config["parameters"].items() if k not in defaults or v != defaults[k].default}
+    required = {k: v for k, v in kept.items() if k in ("event_shape", "mask", "conditioner")}
+    return {**config, "parameters": required}
+
+
+@pytest.mark.parametrize("written_by", [of_0_1_0, lambda config: config], ids=["0.1.0", "now"])
+def test_a_default_that_changes_does_not_change_files(written_by, monkeypatch):
+    norm, flow = (written_by(serialize(b)) for b in (rnvp.BatchNormalization((2,)), rnvp.RealNVP((3,))))
+    image = written_by(serialize(rnvp.RealNVP((2, 2, 1), num_residual_blocks=0, base_filters=2)))
+    init = rnvp.BatchNormalization.__init__
+    monkeypatch.setattr(init, "__defaults__", tuple(0.5 if d == 0.9 else d for d in init.__defaults__))
+    monkeypatch.setitem(VECTORS, "num_couplings", 3)
+    monkeypatch.setitem(IMAGES, "base_filters", 5)
+    assert rnvp.BatchNormalization((2,)).momentum == 0.5
+    assert deserialize(norm).momentum == 0.9
+    assert deserialize(flow).parameters["num_couplings"] == 8
+    assert len(deserialize(flow).bijectors) == 16
+    assert deserialize(image).parameters["base_filters"] == (32 if written_by is of_0_1_0 else 2)
+
+
+def test_what_this_version_does_not_know_is_named():
+    config = serialize(rnvp.Chain([rnvp.Squeeze()]))
+    squeeze = config["parameters"]["bijectors"]["items"][0]
+    place = r"`distribution.bijectors\[0\]`"
+    squeeze["parameters"]["factor"] = 3
+    with pytest.raises(ValueError, match=rf"{place} has arguments that `Squeeze` does not take.*'factor'"):
+        deserialize(config)
+    squeeze["class"] = "Unsqueeze"
+    with pytest.raises(ValueError, match=rf"{place} is a `Unsqueeze` of tfp_realnvp, which there is not"):
+        deserialize(config)

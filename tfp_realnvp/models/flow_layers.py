@@ -1,4 +1,4 @@
-"""The Keras layers of a distribution, which a `keras.Model` of it holds."""
+"""Finds the Keras layers of a distribution, for a `keras.Model` to hold."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -15,17 +15,17 @@ from tfp_realnvp.bijectors.variables.tracked_variables import frozen_as_in_keras
 def keras_layers(
     flow: tfp.distributions.Distribution | tfp.bijectors.Bijector,
 ) -> list[keras.layers.Layer]:
-    """The Keras layers in a distribution or bijector, and one for the variables outside of them.
+    """Lists the Keras layers in a distribution or bijector, and one for the variables outside of them.
 
-    A `keras.Model` trains and saves the layers among its attributes, but not what is in distributions
-    and bijectors. One attribute with their layers mends that; a `FlowModel` needs none.
+    A `keras.Model` trains and saves the layers among its attributes, but not layers inside distributions
+    and bijectors. Assign this list to an attribute of the model; a `FlowModel` does not need it.
 
     Args:
-      flow: `tfd.TransformedDistribution`, whose networks are built by a sample where they are not,
-        conditional ones by the first call with a condition; or a `tfb.Bijector`.
+      flow: `tfd.TransformedDistribution` or `tfb.Bijector`. Networks of a distribution that are not built
+        yet are built by drawing a sample, conditional ones by the first call with a condition.
 
     Returns:
-      List of Keras layers, which have all variables of `flow` between them.
+      List of Keras layers that together hold all variables of `flow`.
 
     Raises:
       TypeError: if `flow` is neither.
@@ -66,7 +66,7 @@ def keras_layers(
 
 @keras.saving.register_keras_serializable("tfp_realnvp")
 class OtherVariables(keras.layers.Layer):
-    """Makes Keras see `tf.Variable`s that belong to no Keras layer."""
+    """Holds `tf.Variable`s that belong to no other Keras layer, so that Keras tracks them."""
 
     def __init__(self, variables: Iterable[tf.Variable], **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -1,4 +1,4 @@
-"""A function of many events, some at a time."""
+"""Applies a function to many events, a batch at a time."""
 
 from collections.abc import Callable
 
@@ -11,16 +11,16 @@ def in_batches(
     condition: tf.Tensor | None,
     batch_size: int | None,
 ) -> tf.Tensor:
-    """`function(value, condition)`, `batch_size` rows at a time.
+    """Computes `function(value, condition)`, `batch_size` rows at a time.
 
     Args:
-      function: Function of a `Tensor` of rows and their conditions, row by row.
+      function: Function of a `Tensor` and its conditions that treats each row by itself.
       value: `Tensor`.
       condition: `Tensor` with a row for each of `value`, or None.
       batch_size: Python `int`, or None for all at once.
 
     Returns:
-      `Tensor`, the results one after the other.
+      `Tensor`, the results concatenated.
     """
     if batch_size is None or value.shape[0] <= batch_size:
         return function(value, condition)

@@ -1,4 +1,4 @@
-"""Events, conditions and weights as Keras hands them on: `x`, `y` and `sample_weight`."""
+"""Events, conditions and weights as Keras passes them: `x`, `y` and `sample_weight`."""
 
 import functools
 import inspect
@@ -9,24 +9,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfp_realnvp.images.image_distribution import levels_in_range, num_levels_of
+from tfp_realnvp.images.image_distribution import num_levels_of
+from tfp_realnvp.images.levels import levels_in_range
 from tfp_realnvp.models.events import check_arrays
 from tfp_realnvp.models.progress_bar import with_progress_bar
 
 
-def inputs(data: Any) -> tuple[Any, None, Any]:
-    """Keras's `(x, condition)` with optional weights, as the one input of `call`."""
-    x, condition, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    without = condition is None or 0 in tuple(condition.shape)[-1:]
-    return (x if without else (x, condition)), None, sample_weight
+def call_inputs(data: Any) -> tuple[Any, None, Any]:
+    """Turns Keras's `(x, condition, sample_weight)` into the one input of `call`, and the weights."""
+    x, targets, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    return ((x, targets) if _are_conditions(targets) else x), None, sample_weight
 
 
-def of_events(method: Callable[..., Any], documentation: str) -> Callable[..., Any]:
-    """`fit`, `evaluate` or `predict` of Keras, for events and conditions, with a `ProgressBar`.
+def takes_events(method: Callable[..., Any], documentation: str) -> Callable[..., Any]:
+    """Wraps Keras's `fit`, `evaluate` or `predict` for events and conditions, with a `ProgressBar`.
 
-    Sample weights of arrays without conditions are kept. Keras drops those of arrays without
-    targets: here these have some, if empty ones. `documentation` is what `help` shows, which finds
-    none of Keras's behind a wrapper.
+    `help` shows `documentation`, as it does not find Keras's behind a wrapper.
     """
     signature = inspect.signature(method)
 
@@ -58,9 +56,9 @@ def of_events(method: Callable[..., Any], documentation: str) -> Callable[..., A
 
 
 def _with_levels(x, model):
-    """Events whose integers are levels of the model's pixels, else a ValueError.
+    """Checks that integer events are levels of the model's pixels, and returns them; else a ValueError.
 
-    Compiled functions check them too, but XLA drops such checks: under it a data set checks its own.
+    Compiled functions check them too, but XLA drops such checks: with XLA, a data set checks its batches.
     """
     levels = num_levels_of(model.distribution)
     if levels is None:
@@ -73,7 +71,7 @@ def _with_levels(x, model):
     events, _ = _pair(x)
     if isinstance(events, (np.ndarray, tf.Tensor)) and len(events):
         dtype = tf.as_dtype(events.dtype)
-        if dtype.is_integer and (dtype.min < 0 or dtype.max >= levels):  # Else nothing is to be read.
+        if dtype.is_integer and (dtype.min < 0 or dtype.max >= levels):  # Else every value is a level.
             events = np.asarray(events)
             levels_in_range(tf.constant([events.min(), events.max()], dtype), levels)
     return x
@@ -90,6 +88,11 @@ def _pair(x):
 
 
 def _targets(events, condition, sample_weight):
+    """Conditions, or empty targets: Keras drops the sample weights of arrays without targets."""
     if condition is None and sample_weight is not None and hasattr(events, "shape"):
         return np.zeros((events.shape[0], 0), np.float32)
     return condition
+
+
+def _are_conditions(targets):
+    return targets is not None and 0 not in tuple(targets.shape)[-1:]

@@ -1,4 +1,4 @@
-"""A progress bar that tells of compilation, and leaves it out of its estimate."""
+"""A progress bar that reports compilation, and leaves it out of its time estimate."""
 
 import time
 import weakref
@@ -7,13 +7,13 @@ from typing import Any
 import keras
 
 _COMPILED: weakref.WeakSet = weakref.WeakSet()
-"""Functions of models that have run."""
+"""Functions of models that have already run."""
 
 
 class ProgressBar(keras.callbacks.ProgbarLogger):
     """Keras's progress bar for models whose first step compiles for seconds.
 
-    It says when compilation begins and how long it took. The time to the end is that of the later
+    It reports when compilation begins and how long it took. It estimates the remaining time from later
     steps. `FlowModel` uses it in place of Keras's.
     """
 
@@ -46,24 +46,24 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
             self._since = time.monotonic()
 
     def _has_compiled(self, function):
-        """Whether this batch did; then the bar begins after it."""
+        """Whether this batch compiled the function; if so, the bar starts after it."""
         _COMPILED.add(function)
         if self._since is None:
             return False
         print(f" {time.monotonic() - self._since:.0f} s", flush=True)
         self.progbar = keras.utils.Progbar(self.target, verbose=self.verbose, unit_name="step")
-        self.progbar._time_after_first_step = time.time()  # From where Keras counts the time of a step.
+        self.progbar._time_after_first_step = time.time()  # Keras measures step times from here.
         return True
 
 
 def with_progress_bar(callbacks: Any, verbose: Any) -> Any:
-    """Callbacks for Keras's `fit`, `evaluate` or `predict`, with a `ProgressBar` where Keras adds its own.
+    """Adds a `ProgressBar` to the callbacks of `fit`, `evaluate` or `predict`, in place of Keras's.
 
     Args:
-      callbacks, verbose: As of `keras.Model.fit`.
+      callbacks, verbose: As in `keras.Model.fit`.
 
     Returns:
-      What to pass as `callbacks`.
+      Callbacks to pass to Keras.
     """
     if not verbose or isinstance(callbacks, keras.callbacks.CallbackList):
         return callbacks

@@ -1,13 +1,15 @@
-"""Which variables compiled functions of a model are of."""
+"""Records for which variables the functions of a model were compiled."""
 
 import keras
+
+from tfp_realnvp.utils.private_names import all_layers
 
 
 class TracedVariables:
     """Tells whether a function was compiled for other variables than its model has now.
 
-    What was compiled before `enable_lora` or `quantize` computes what the model did before, and a
-    step of training trains what was trainable then.
+    A function that was compiled before `enable_lora` or `quantize` still computes the old model, and a
+    training step still trains the variables that were trainable then.
 
     Args:
       model: `FlowModel`.
@@ -18,20 +20,20 @@ class TracedVariables:
         self._seen: dict[str, list[int | bool]] = {}
 
     def have_changed(self, function: str, trains: bool = False) -> bool:
-        """Whether the variables are others than when this was last asked of a function.
+        """Whether the variables have changed since the last call for the same function.
 
         Args:
-          function: Its name.
-          trains: Python `bool`, whether it matters what is frozen.
+          function: Name of the function.
+          trains: Python `bool`, whether freezing and thawing also count as changes.
 
         Returns:
           Python `bool`, False the first time.
         """
         if not all(layer.built for layer in self._model.flow_layers):
-            return False  # The function itself makes the others.
+            return False  # The function itself builds the other layers.
         now: list[int | bool] = [id(v) for v in self._model.variables]
         if trains:
-            now += [x.trainable for x in (*self._model.variables, *self._model._flatten_layers())]
+            now += [x.trainable for x in (*self._model.variables, *all_layers(self._model))]
         before = self._seen.get(function, now)
         self._seen[function] = now
         return before != now

@@ -1,4 +1,4 @@
-"""A warning where training has not moved any moving statistics."""
+"""Warns if training has not changed any moving statistics."""
 
 import functools
 import warnings
@@ -12,9 +12,9 @@ from tfp_realnvp.utils.moving_statistics import has_single_elements
 
 
 def warns_where_unmoved(fit: Callable[..., Any]) -> Callable[..., Any]:
-    """`fit` of a `FlowModel`, with a warning if all batches were of a single vector.
+    """Wraps `fit` of a `FlowModel`, to warn if all batches held a single vector.
 
-    There is no variance of one: batch norms are then as they were before training.
+    One vector has no variance, so batch norms are then as they were before training.
     """
 
     @functools.wraps(fit)

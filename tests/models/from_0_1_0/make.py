@@ -16,7 +16,6 @@ import numpy as np
 import tensorflow_probability as tfp
 
 import tfp_realnvp as rnvp
-from tfp_realnvp.training.checkpoints import Checkpoints, Progress
 
 tfd = tfp.distributions
 KINDS = "image", "conditional_vector"
@@ -41,6 +40,8 @@ def made(kind):
 
 
 def main(folder):
+    from tfp_realnvp.checkpoints import Checkpoints, Progress  # Where they are in 0.1.0.
+
     for kind in KINDS:
         model, (x, condition) = made(kind)
         model.fit(x, condition, batch_size=8, epochs=2, verbose=0)

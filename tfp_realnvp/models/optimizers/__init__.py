@@ -1,1 +1,1 @@
-"""Optimizers, and what is wrapped around them."""
+"""Optimizers and wrappers of optimizers."""

@@ -1,4 +1,4 @@
-"""Adam in a few operations a variable."""
+"""Adam with few operations per variable."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,12 +12,12 @@ from tfp_realnvp.utils.hints import Variable
 
 @keras.saving.register_keras_serializable("tfp_realnvp")
 class FusedAdam(keras.optimizers.Adam):
-    """Keras's Adam with a graph that is built and run faster; numbers differ by rounding alone.
+    """Keras's Adam with a graph that builds and runs faster; results differ only by rounding.
 
-    Each variable takes four operations, two more to clip its gradient and two for its moving
-    average, where Keras takes more than twice as many. Arguments, variables and files are those of
-    `keras.optimizers.Adam`. Where an option or a variable needs more (see `is_fused`), all is
-    computed as Keras does.
+    Each variable takes four operations, plus two to clip its gradient and two for its moving average;
+    Keras takes more than twice as many. Arguments, variables and files are the same as in
+    `keras.optimizers.Adam`. Where an option or a variable needs more (see `is_fused`), Keras computes
+    the whole update.
 
     #### Examples
 
@@ -27,17 +27,17 @@ class FusedAdam(keras.optimizers.Adam):
     True
 
     Raises:
-      ValueError: as `keras.optimizers.Adam`.
+      ValueError: as in `keras.optimizers.Adam`.
 
     #### References
     Kingma and Ba (2015), Adam: a method for stochastic optimization.
     """
 
     def is_fused(self, grads: Sequence[Any], trainable_variables: Sequence[Variable]) -> bool:
-        """Whether an update takes the fused operations.
+        """Whether an update uses the fused operations.
 
         Args:
-          grads, trainable_variables: As of `apply`.
+          grads, trainable_variables: As in `apply`.
 
         Returns:
           Python `bool`: False with `amsgrad`, `weight_decay`, `clipnorm`, `clipvalue`,
@@ -69,22 +69,22 @@ class FusedAdam(keras.optimizers.Adam):
         grads: Sequence[tf.Tensor],
         trainable_variables: Sequence[Variable],
     ) -> None:
-        """`apply` where `moves`; else every variable keeps its value. There is no branch in the graph.
+        """Applies an update if `moves`; else every variable keeps its value. The graph has no branch.
 
         Args:
           moves: Boolean scalar `Tensor`, the same on all replicas.
           norm: Scalar `Tensor`, the norm of all gradients together.
           grads: List of `Tensor`s, as `of_all_replicas` returns them.
-          trainable_variables: As of `apply`, such that `is_fused` is true.
+          trainable_variables: As in `apply`; `is_fused` must be true.
         """
         self._update(grads, trainable_variables, norm, moves)
         self.iterations.assign_add(tf.cast(moves, self.iterations.dtype))
 
     def of_all_replicas(self, grads: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """Sums gradients over all replicas, so that these clip and skip as a single device does.
+        """Sums gradients over all replicas, so that they clip and skip as a single device does.
 
         Args:
-          grads: Sequence of `Tensor`s, of this replica.
+          grads: Sequence of `Tensor`s, the gradients of this replica.
 
         Returns:
           List of `Tensor`s, equal on all replicas.
@@ -114,7 +114,7 @@ class FusedAdam(keras.optimizers.Adam):
         tf.__internal__.distribute.interim.maybe_merge_call(self._update_replicas, strategy, pairs, numbers)
 
     def _clipped(self, grads, norm, moves):
-        """Gradients of at most the norm `global_clipnorm`, and zero where not `moves`."""
+        """Gradients clipped to the norm `global_clipnorm`, and zero unless `moves`."""
         if self.global_clipnorm:
             factor = self.global_clipnorm / tf.maximum(norm, self.global_clipnorm)
         elif moves is None:
@@ -127,7 +127,7 @@ class FusedAdam(keras.optimizers.Adam):
         return [tf.math.multiply_no_nan(g, tf.cast(factor, g.dtype)) for g in grads]
 
     def _numbers(self, dtype, moves):
-        """Scalars of the update, such that nothing moves where not `moves`."""
+        """Scalars of the update, which change nothing unless `moves`."""
         step = tf.cast(self.iterations + 1, dtype)
         numbers = {
             "lr": tf.cast(self.learning_rate, dtype),
@@ -141,7 +141,7 @@ class FusedAdam(keras.optimizers.Adam):
             numbers = {name: tf.where(moves, numbers[name], value) for name, value in still.items()}
         return {
             **numbers,
-            "beta_1_power": tf.cast(self.beta_1, dtype) ** step,  # Of the rounded number, as Keras has it.
+            "beta_1_power": tf.cast(self.beta_1, dtype) ** step,  # Of the rounded number, as in Keras.
             "beta_2_power": tf.cast(self.beta_2, dtype) ** step,
             "epsilon": tf.constant(self.epsilon, dtype),
             "part_of_square": tf.constant((1 - self.beta_2) ** 0.5, dtype),
@@ -159,7 +159,7 @@ class FusedAdam(keras.optimizers.Adam):
         index = self._get_variable_index(variable)
         m, v = tf_variable(self._momentums[index]).handle, tf_variable(self._velocities[index]).handle
         zero, one = numbers["zero"], numbers["one"]
-        # v = beta_2 v + (1 - beta_2) gradient**2: in float32, the operation below has another 1 - beta_2.
+        # v = beta_2 v + (1 - beta_2) gradient**2. In float32, ResourceApplyAdam has another 1 - beta_2.
         tf.raw_ops.ResourceApplyMomentum(
             var=m,
             accum=v,
@@ -167,7 +167,7 @@ class FusedAdam(keras.optimizers.Adam):
             grad=tf.square(gradient * numbers["part_of_square"]),
             momentum=numbers["beta_2"],
         )
-        # Moves `m` and the variable alone.
+        # Updates only `m` and the variable.
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=m,
@@ -181,7 +181,7 @@ class FusedAdam(keras.optimizers.Adam):
             grad=gradient,
         )
         if self.use_ema:
-            # average = momentum average + (1 - momentum) value, and nothing else at a rate of zero.
+            # average = momentum average + (1 - momentum) value; a rate of zero changes nothing else.
             tf.raw_ops.ResourceApplyAddSign(
                 var=v,
                 m=tf_variable(self._model_variables_moving_average[index]).handle,

@@ -1,4 +1,4 @@
-"""Optimizers that train what has become trainable after they were built."""
+"""Rebuilds an optimizer for variables that became trainable after it was built."""
 
 from collections.abc import Sequence
 
@@ -9,19 +9,19 @@ import numpy as np
 def build_for(
     optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable], keeps_others: bool = False
 ) -> None:
-    """Builds an optimizer for variables, anew if it was built for others.
+    """Builds an optimizer for variables, or rebuilds it if it was built for others.
 
-    Keras's optimizers are built once, and raise "Unknown variable" for what is thawed or added
-    (`enable_lora`) later. Here the moments of variables that stay are kept, and so is the number
-    of iterations; moments of variables that come begin at zero.
+    Keras builds an optimizer once and raises "Unknown variable" for variables that are thawed or added
+    (`enable_lora`) later. A rebuilt optimizer keeps the number of iterations and the moments of
+    variables that stay; moments of new variables start at zero.
 
     Args:
-      optimizer: Optimizer of Keras.
-      variables: Those that will be trained.
-      keeps_others: Python `bool`, whether the optimizer remembers the moments of others.
+      optimizer: Keras optimizer.
+      variables: Variables that will be trained.
+      keeps_others: Python `bool`, whether the optimizer keeps the moments of other variables.
 
     Raises:
-      ValueError: if the optimizer has state of a kind that this function does not know how to keep.
+      ValueError: if the optimizer has a kind of state that this function cannot keep.
     """
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         build_for(optimizer.inner_optimizer, variables, keeps_others)
@@ -42,7 +42,7 @@ def _rebuild(optimizer, variables):
     optimizer.built, optimizer._trainable_variables_indices = False, {}
     optimizer.build(variables)
     stay = {id(v) for v in variables}
-    if optimizer.use_ema:  # Averages begin at what is averaged.
+    if optimizer.use_ema:  # Averages start at the values of the variables.
         for variable, average in zip(variables, optimizer._model_variables_moving_average, strict=True):
             average.assign(np.array(variable))
     for name, old in state.items():
@@ -56,7 +56,7 @@ def _rebuild(optimizer, variables):
 
 
 def _forget(optimizer, variables):
-    """Takes variables out of those of an optimizer, in a new list: TensorFlow saves none that had more."""
+    """Removes variables from an optimizer, in a new list: TensorFlow cannot save one that lost items."""
     gone = {id(v) for v in variables}
     kept = [v for v in optimizer._variables if id(v) not in gone]
     tracker = type(optimizer._tracker)
@@ -70,7 +70,7 @@ def _forget(optimizer, variables):
 
 
 def _state(optimizer):
-    """What `build` has made, by attribute: variables, and lists with one for each that is trained."""
+    """The state that `build` made, by attribute: variables, and lists with one per trained variable."""
     kept = "_variables", "_trainable_variables", "_iterations", "_learning_rate"
     state = {k: v for k, v in vars(optimizer).items() if k not in kept and _flat(v)}
     found = {id(v) for value in state.values() for v in _flat(value)}
@@ -86,6 +86,6 @@ def _state(optimizer):
 
 
 def _flat(value):
-    """The Keras variables of an attribute."""
+    """The Keras variables in an attribute."""
     values = value if isinstance(value, list) else [value]
     return [v for v in values if isinstance(v, keras.Variable)]

@@ -1,4 +1,4 @@
-"""Updates of weights that are left out where a gradient is not finite."""
+"""Skips updates of weights if a gradient is not finite."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -14,23 +14,23 @@ from tfp_realnvp.utils.hints import Variable
 
 @keras.saving.register_keras_serializable("tfp_realnvp")
 class SkipNonFinite(keras.optimizers.LossScaleOptimizer):
-    """An optimizer that leaves weights and moments as they are where loss or gradient is not finite.
+    """An optimizer that skips updates of weights and moments if loss or gradient is not finite.
 
-    Keras's `LossScaleOptimizer` does that for the gradients of one device. Here it is also
-    done if the loss alone is not finite, or a gradient on another device, and it is counted. A
-    gradient counts as finite if its norm is.
+    Keras's `LossScaleOptimizer` does this for the gradients of one device. This one also skips if
+    only the loss is not finite, or a gradient on another device, and counts the skipped updates. A
+    gradient counts as finite if its norm is finite.
 
     Args:
       inner_optimizer: `keras.optimizers.Optimizer` that makes the other updates.
-      initial_scale: Python `float`, factor of the loss. At 1, no scale is used; else it is
-        halved at each update that is left out.
+      initial_scale: Python `float`, factor on the loss. At 1 the loss is not scaled; else the
+        factor is halved at each skipped update.
       dynamic_growth_steps: Python `int`, updates after which the scale is doubled; never by
         default.
-      **kwargs: As of `LossScaleOptimizer`.
+      **kwargs: Passed to `LossScaleOptimizer`.
 
     Attributes:
-      skipped: Variable, number of updates left out.
-      skipped_in_a_row: Variable, number of those since the last update.
+      skipped: Variable, number of skipped updates.
+      skipped_in_a_row: Variable, number of updates skipped since the last applied one.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class SkipNonFinite(keras.optimizers.LossScaleOptimizer):
         )
 
     def scale_loss(self, loss: tf.Tensor) -> tf.Tensor:
-        # Of a loss that is not finite no gradient is.
+        # If the loss is not finite, this makes every gradient NaN.
         return super().scale_loss(loss * tf.where(tf.math.is_finite(loss), 1.0, float("nan")))
 
     def apply(
@@ -69,7 +69,7 @@ class SkipNonFinite(keras.optimizers.LossScaleOptimizer):
         self.skipped_in_a_row.assign((self.skipped_in_a_row + 1) * skipped)
 
     def check_finite(self, grads: Sequence[tf.Tensor | None]) -> tf.Tensor:
-        # A single operation for each gradient.
+        # One operation per gradient.
         norm = tf.linalg.global_norm([g for g in grads if g is not None])
         return _on_all_replicas(tf.math.is_finite(norm))
 
@@ -97,7 +97,7 @@ def _on_all_replicas(condition):
 
 @contextlib.contextmanager
 def stays_where_skipped(model: keras.Model) -> Iterator[None]:
-    """Within, a step whose update is left out leaves moving statistics and metrics as they are, too."""
+    """Makes a step in this context keep moving statistics and metrics too if its update is skipped."""
     if not isinstance(model.optimizer, SkipNonFinite):
         yield
         return
@@ -111,7 +111,7 @@ def stays_where_skipped(model: keras.Model) -> Iterator[None]:
 
 
 def skipping(optimizer: keras.optimizers.Optimizer) -> SkipNonFinite:
-    """`optimizer` as a `SkipNonFinite`, with its scale of the loss if it has one."""
+    """Wraps `optimizer` in a `SkipNonFinite`, with its loss scale if it has one."""
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         scale = optimizer.initial_scale, optimizer.dynamic_growth_steps
         return SkipNonFinite(optimizer.inner_optimizer, *scale)

@@ -1,1 +1,1 @@
-"""Distributions in files."""
+"""Saving models to files and loading them."""

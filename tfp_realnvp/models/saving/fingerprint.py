@@ -1,4 +1,4 @@
-"""What variables a model has, so that it refuses the weights of another."""
+"""A fingerprint of a model's variables, so that it refuses the weights of another model."""
 
 import re
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from tfp_realnvp.utils.hints import ArrayLike
 
 
 class Fingerprint(tf.train.experimental.PythonState):
-    """The names and shapes of the variables of Keras layers, in order, as part of what is saved.
+    """Records the names and shapes of the variables of Keras layers, in order, in saved files.
 
-    Keras restores the layers that it finds, and `tf.train.Checkpoint` the variables: of a
-    file of another model that may be a part, without an error. A checkpoint that holds this
-    refuses to be restored then; for other files there are `to_array` and `check`.
+    Keras restores the layers that it finds in a file, and `tf.train.Checkpoint` the variables. From
+    another model's file they may restore a part, without an error. A checkpoint that holds a
+    fingerprint raises an error instead; for other files there are `to_array` and `check`.
 
     Args:
-      layers: List of Keras layers; its variables are those at the moment of asking.
+      layers: List of Keras layers. Their variables are looked up at each call.
     """
 
     def __init__(self, layers: Sequence[keras.layers.Layer]) -> None:
@@ -31,10 +31,10 @@ class Fingerprint(tf.train.experimental.PythonState):
         return "\n".join(self._lines())
 
     def deserialize(self, string_value: str | bytes) -> None:
-        """Compares with what was saved.
+        """Compares the saved names and shapes with the current ones.
 
         Raises:
-          ValueError: if it was saved for other variables.
+          ValueError: if they differ.
         """
         text = string_value.decode() if isinstance(string_value, bytes) else string_value
         self._compare(text.splitlines(), self._lines())
@@ -51,20 +51,20 @@ class Fingerprint(tf.train.experimental.PythonState):
         )
 
     def to_array(self) -> np.ndarray:
-        """As a `uint8` array, for files that hold arrays, into which Keras writes LoRA's merged kernels."""
+        """Returns a `uint8` array for files of arrays, without LoRA's variables: Keras merges them there."""
         return np.frombuffer("\n".join(_merged(self._lines())).encode(), np.uint8)
 
     def check(self, array: ArrayLike) -> None:
-        """As `deserialize`, of what `to_array` gave."""
+        """Compares an array from `to_array` with the current variables; raises as `deserialize` does."""
         saved = np.asarray(array, np.uint8).tobytes().decode().splitlines()
         self._compare(_merged(saved), _merged(self._lines()))
 
 
 def _merged(lines):
-    """Those of variables that Keras writes to its files."""
+    """The lines of variables that Keras writes to its files."""
     return [line for line in lines if not line.startswith("lora_")]
 
 
 def _name(variable):
-    """The variable's own name, without its owners' and without the numbers Keras may have given them."""
+    """The variable's own name, without its owners' names and the numbers that Keras may have added."""
     return re.sub(r"_\d+", "", variable.name.split("/")[-1].split(":")[0])

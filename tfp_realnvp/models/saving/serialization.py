@@ -1,4 +1,4 @@
-"""Distributions and bijectors to plain configuration and back, for `.keras` files."""
+"""Turns distributions and bijectors into plain configuration and back, for `.keras` files."""
 
 import inspect
 import json
@@ -12,18 +12,20 @@ import tensorflow_probability as tfp
 from tfp_realnvp import bijectors
 from tfp_realnvp.bijectors.bijector import Bijector
 from tfp_realnvp.flows.real_nvp import RealNVP
+from tfp_realnvp.models.saving.defaults_of_0_1_0 import with_defaults_of_0_1_0
 
 INSTEAD = (
     "Or save weights instead (`save_weights('model.weights.h5')`), and load them into a model built by the "
     "same code."
 )
+OURS = "tfp_realnvp"
 NAMESPACES = {
-    "tfp_realnvp": {**vars(bijectors), "RealNVP": RealNVP},
+    OURS: {**vars(bijectors), "RealNVP": RealNVP},
     "tfp.bijectors": vars(tfp.bijectors),
     "tfp.distributions": vars(tfp.distributions),
 }
 OWN_STATE = ("layer", "layers")
-"""Constructor arguments of our bijectors that hold layers, which are made anew unless shared."""
+"""Arguments of our bijectors that hold layers. Constructors make new ones, unless layers are shared."""
 
 
 def serialize(
@@ -31,21 +33,21 @@ def serialize(
 ) -> Any:
     """Describes a distribution, a bijector or one of their arguments in JSON's types.
 
-    Weights of Keras layers are not part of it: they are saved beside the configuration. What
-    is in two places (a network, a bijector, a variable) is one thing in two places again.
+    Weights of Keras layers are not included: they are saved beside the configuration. An object
+    in two places (a network, a bijector, a variable) is one object in both places again.
 
     Args:
       value: One of our or TFP's bijectors or distributions, a Keras layer that can be
         serialised, a variable, an array, a dtype, a shape, a container of these, or a plain
         value.
       where: Python `str`, the place of `value`, for the error.
-      known: Dictionary from ids of what has been described to its value and place.
+      known: Dictionary from the id of each object described so far to the object and its place.
 
     Returns:
-      What `deserialize` makes it from.
+      Configuration for `deserialize`.
 
     Raises:
-      TypeError: if a part cannot be described, or not be made again; it is named.
+      TypeError: if a part cannot be described or rebuilt; the message names it.
     """
     known = {} if known is None else known
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -94,12 +96,12 @@ def serialize(
 
 
 def deserialize(config: Any, where: str = "distribution", made: dict[str, Any] | None = None) -> Any:
-    """Makes what `serialize` described, with new variables.
+    """Rebuilds a value that `serialize` described, with new variables.
 
     Args:
-      config: What `serialize` returned.
-      where: Python `str`, the place of what is made.
-      made: Dictionary of what has been made, by its place.
+      config: The result of `serialize`.
+      where: Python `str`, the place of the value.
+      made: Dictionary of the objects made so far, by place.
     """
     made = {} if made is None else made
     if not isinstance(config, dict):
@@ -133,8 +135,23 @@ def _made(kind, config, where, made):
         bijector = deserialize(config["bijector"], f"{where}.bijector", made)
         options = {"trainable": config["trainable"], "name": config["name"]}
         return tfp.util.TransformedVariable(deserialize(config["initial_value"]), bijector, **options)
-    cls = NAMESPACES[config["namespace"]][config["class"]]
-    return cls(**{k: deserialize(v, f"{where}.{k}", made) for k, v in config["parameters"].items()})
+    return _object(config, where, made)
+
+
+def _object(config, where, made):
+    """Makes a bijector or a distribution; a ValueError names arguments that its class does not take."""
+    namespace, name = config["namespace"], config["class"]
+    cls = NAMESPACES.get(namespace, {}).get(name)
+    if cls is None:
+        raise ValueError(f"`{where}` is a `{name}` of {namespace}, which there is not in this version.")
+    parameters = {k: deserialize(v, f"{where}.{k}", made) for k, v in config["parameters"].items()}
+    known = inspect.signature(cls.__init__).parameters
+    unknown = sorted(parameters.keys() - known.keys())
+    if unknown and not any(p.kind is p.VAR_KEYWORD for p in known.values()):
+        raise ValueError(f"`{where}` has arguments that `{name}` does not take in this version: {unknown}.")
+    if namespace == OURS:
+        parameters = with_defaults_of_0_1_0(name, parameters)
+    return cls(**parameters)
 
 
 def _name(variable):
@@ -142,7 +159,7 @@ def _name(variable):
 
 
 def _layer_config(layer, where):
-    """Keras's configuration of a layer, if Keras can make the layer from it."""
+    """Keras's configuration of a layer; a TypeError if Keras cannot rebuild the layer from it."""
     try:
         config = keras.saving.serialize_keras_object(layer)
         json.dumps(config)
@@ -158,7 +175,7 @@ def _layer_config(layer, where):
 
 
 def _unregistered(config):
-    """The name in a Keras configuration of what is neither Keras's nor registered, or None."""
+    """The first class in a Keras configuration that is neither Keras's nor registered, or None."""
     if isinstance(config, dict):
         name, module = config.get("registered_name"), config.get("module") or ""
         own = module.split(".")[0] == "keras"
@@ -170,7 +187,7 @@ def _unregistered(config):
 
 
 def _address(value, where):
-    """Where the class of `value` is found again."""
+    """The namespace and the name under which the class of `value` is found again."""
     name = type(value).__name__.lstrip("_")  # tfb.Chain makes a _Chain.
     for namespace, members in NAMESPACES.items():
         known = members.get(name)
@@ -183,17 +200,19 @@ def _address(value, where):
 
 
 def _parameters(value, where, known):
-    """The constructor arguments that are not the default, nor layers which the constructor makes."""
-    defaults = inspect.signature(type(value).__init__).parameters
-    parameters = {
-        k: v for k, v in value.parameters.items() if not (k in defaults and v is defaults[k].default)
-    }
+    """The constructor arguments, without layers that the constructor makes and without TFP's defaults.
+
+    Our own defaults are included, so that a file does not depend on them. TFP's may not be plain values.
+    """
+    parameters = dict(value.parameters)
     if isinstance(value, Bijector):
         own = _own_layers(value, where)
         if not any(id(layer) in known for _, layer in own):
             known.update({id(layer): (layer, place) for place, layer in own})
             return {k: v for k, v in parameters.items() if k not in OWN_STATE}
-    return parameters
+        return parameters
+    defaults = inspect.signature(type(value).__init__).parameters
+    return {k: v for k, v in parameters.items() if not (k in defaults and v is defaults[k].default)}
 
 
 def _own_layers(bijector, where):

@@ -1,4 +1,4 @@
-"""A SavedModel that gives what `predict` gives, for integers and for floats."""
+"""Exports a SavedModel that returns the same as `predict`, for integers and for floats."""
 
 import itertools
 from collections.abc import Callable
@@ -14,21 +14,21 @@ from tfp_realnvp.utils.hints import Path
 
 INTEGERS = "int32", "uint8", "uint16", "int64"
 FLOATS = "float32", "float64"
-"""Dtypes that a SavedModel takes: it converts none itself, as then integers could become floats unseen."""
+"""Dtypes that a SavedModel takes. It converts none itself: integers could silently become floats."""
 
 
 def signature(distribution: tfp.distributions.Distribution, events: str, condition: str | None = None) -> Any:
-    """What a model takes: events, or a pair of events and conditions.
+    """Returns the input signature of a model: events, or a pair of events and conditions.
 
     Args:
       distribution: `tfd.TransformedDistribution`.
-      events, condition: Names of dtypes; by default a condition has that of the distribution.
+      events, condition: Names of dtypes; a condition has the distribution's dtype by default.
 
     Returns:
-      `tf.TensorSpec` or pair of them, called `events` and `condition`.
+      `tf.TensorSpec` named `events`, or a pair of it and one named `condition`.
 
     Raises:
-      ValueError: if a condition's shape is not known.
+      ValueError: if the condition's shape is not known.
     """
     spec = tf.TensorSpec([None, *distribution.event_shape], events, "events")
     if not takes_condition(distribution.bijector):
@@ -51,14 +51,14 @@ def export_saved_model(
 ) -> None:
     """Writes a SavedModel of log-densities, with a signature for integers and one for floats.
 
-    Its function `serve` takes every dtype of `INTEGERS` and `FLOATS`. The flow is in it once.
+    Its function `serve` takes every dtype in `INTEGERS` and `FLOATS`. The file holds the flow only once.
 
     Args:
-      model: Model of a `distribution`.
-      continuous: Function from events of any dtype to those that `model` takes as they are.
+      model: Model with an attribute `distribution`.
+      continuous: Function from events of any dtype to events that `model` takes as given.
       default: Name of the dtype of events in the signature `serving_default`.
       filepath: Name of its folder.
-      verbose: Python `bool`, whether to print what is in it.
+      verbose: Python `bool`, whether to print its contents.
     """
     distribution = model.distribution
     of_floats = signature(distribution, distribution.dtype.name)
@@ -82,7 +82,7 @@ def export_saved_model(
     )
     archive = keras.export.ExportArchive()
     archive.track(model)
-    # The first of a function is the one that has a signature.
+    # Only the first concrete function of an endpoint becomes a signature.
     archive.add_endpoint(
         "serve", endpoint(*(signature(distribution, *pair) for pair in itertools.product(dtypes, conditions)))
     )
