@@ -136,7 +136,7 @@ def test_resampled(explorer):
 def test_a_move_traces_nothing_anew(conditional):
     conditional.warm_up(6)
     model = conditional._model
-    functions = model._forward, model._inverse, model.predict_function
+    functions = *model._coder._compiled.values(), model.predict_function
     before = [function.experimental_get_tracing_count() for function in functions]
     anchors = conditional.replaced(some(conditional), 1, images[5])
     for i in range(3):

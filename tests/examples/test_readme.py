@@ -35,9 +35,16 @@ def test_code_block(block, tmp_path, monkeypatch):
 
 
 def test_there_are_code_blocks():
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
     installs = ['pip install ".[examples]"', 'pip install ".[test]"']
     assert [command for command in COMMANDS if "examples/" not in command] == [*installs, "python -m pytest"]
+
+
+def test_it_is_read_in_minutes():
+    """At most 700 words, without code, tables and where links lead."""
+    prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
+    prose = "\n".join(line for line in prose.splitlines() if not line.startswith("|"))
+    assert len(re.sub(r"\]\([^)]*\)", "]", prose).split()) <= 700
 
 
 @pytest.mark.slow

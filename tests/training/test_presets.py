@@ -10,6 +10,7 @@ from mock_images import mocked
 from places import TFDS
 
 from tfp_realnvp import data
+from tfp_realnvp.training.checkpoints import Checkpoints, Progress
 from tfp_realnvp.training.configuration import Configuration, Preset
 from tfp_realnvp.training.presets import PAPER, PRESETS
 from tfp_realnvp.training.run_folder import RunFolder
@@ -207,16 +208,29 @@ def test_a_configuration_keeps_where_images_are(tmp_path):
         dataclasses.replace(preset, conditional=True).for_images(data.load("array", path))
 
 
-@pytest.mark.parametrize(
-    "change, message", [({"colour": 3}, r"has unknown \['colour'\]"), ({"l2": None}, r"lacks \['l2'\]")]
-)
-def test_a_configuration_of_another_version(tmp_path, change, message):
+def test_a_configuration_of_another_version(tmp_path):
     path = tmp_path / "config.json"
     digits_configuration().write(path)
-    record = {**json.loads(path.read_text()), **change}
-    path.write_text(json.dumps({k: v for k, v in record.items() if v is not None or k not in change}))
-    with pytest.raises(ValueError, match=f"config.json` is no configuration of this version: it {message}"):
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, "colour": 3}))
+    with pytest.raises(ValueError, match=r"config.json` is no configuration of this version.* \['colour'\]"):
         Configuration.read(path)
+    del record["event_shape"]
+    path.write_text(json.dumps(record))
+    with pytest.raises(ValueError, match=r"config.json` is no configuration: it lacks \['event_shape'\]"):
+        Configuration.read(path)
+
+
+def test_a_checkpoint_that_is_older_than_an_option(tmp_path):
+    """It is of the value that there was before the option, not of today's default."""
+    config = digits_configuration()
+    model, run = config.build(), RunFolder(tmp_path)
+    older = {k: v for k, v in config.without_lengths().items() if k not in ("max_log_scale", "flip")}
+    Checkpoints(run.checkpoints_path, model, older).save(Progress(batches=3))
+    assert run.checkpoints(model, config).restore() == Progress(batches=3)
+    other = dataclasses.replace(config, flip=True)
+    with pytest.raises(ValueError, match="of another configuration: flip was False and is True"):
+        run.checkpoints(model, other).restore()
 
 
 def test_run_folder(tmp_path):

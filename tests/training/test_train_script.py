@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from run_example import loaded_example, run_example
+from run_example import run_example
 from train_script import assert_same_end, results
 
 import tfp_realnvp as rnvp
@@ -14,6 +14,7 @@ from tfp_realnvp.analysis.evaluation import inversion_error
 from tfp_realnvp.training.checkpoints import Progress
 from tfp_realnvp.training.configuration import Configuration
 from tfp_realnvp.training.presets import PRESETS
+from tfp_realnvp.training.run import reports, training_batches
 from tfp_realnvp.training.run_folder import RunFolder
 
 SMALL = (
@@ -112,11 +113,8 @@ def test_batches_and_best_weights_of_a_run_that_goes_on(whole):
     run, progress = RunFolder(whole), Progress(epoch=2, step=1, batches=7)
     config = run.configuration()
     images, lowest = config.images(), min(run.history()["val_bits_per_dim"])
-    with loaded_example("train_cifar.py", f"--out={whole}") as (module, _):
-        first, later = (
-            module.training_batches(config, images, p).as_numpy_iterator() for p in (None, progress)
-        )
-        best = module.reports(config, images, run, progress)[1]
+    first, later = (training_batches(config, images, p).as_numpy_iterator() for p in (None, progress))
+    best = reports(config, images, run, progress)[1]
     for _ in range(7):
         next(first)
     np.testing.assert_array_equal(next(later)[0], next(first)[0])

@@ -1,4 +1,4 @@
-"""The whole state of a training run on disk, from which it goes on as if it had not stopped."""
+"""Saves the whole state of a training run, which resumes as if it had not stopped."""
 
 import contextlib
 import dataclasses
@@ -18,10 +18,10 @@ from tfp_realnvp.models.flow_model import FlowModel
 from tfp_realnvp.training.literal_path import literal_path
 from tfp_realnvp.utils.hints import Path
 from tfp_realnvp.utils.replicas import is_chief
-from tfp_realnvp.utils.snapshot import put_back
+from tfp_realnvp.utils.snapshot import restoring
 
 VERSION = 1
-"""Of what is in a checkpoint."""
+"""Version of the contents of a checkpoint."""
 
 RECORD = "record/.ATTRIBUTES/py_state"
 """Name under which TensorFlow keeps the record in a checkpoint."""
@@ -29,13 +29,13 @@ RECORD = "record/.ATTRIBUTES/py_state"
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """How far training is.
+    """How far training has come.
 
     Attributes:
-      epoch: Python `int`, epochs that have ended.
-      step: Python `int`, batches of the epoch that has not.
-      batches: Python `int`, all batches.
-      seconds: Python `float`, time of training.
+      epoch: Python `int`, finished epochs.
+      step: Python `int`, finished batches of the unfinished epoch.
+      batches: Python `int`, finished batches in all.
+      seconds: Python `float`, training time.
     """
 
     epoch: int = 0
@@ -45,30 +45,36 @@ class Progress:
 
 
 class Checkpoints:
-    """The last checkpoints of a training run.
+    """Writes and restores the last checkpoints of a training run.
 
-    Each has the weights, moving statistics and noise of the model, the moments of its
-    optimizer, its metrics, and the `Progress`. A checkpoint counts from the moment in which
-    TensorFlow's `CheckpointManager` has written it whole.
+    Each has the weights, moving statistics and noise state of the model, the moments of its
+    optimizer, its metrics, and the `Progress`. A checkpoint counts as soon as TensorFlow's
+    `CheckpointManager` has written it completely.
 
     Args:
       folder: Name of the folder. Several machines need to share it.
-      model: `FlowModel` that is compiled.
-      configuration: Dictionary of what must be the same where training goes on.
-      keep: Python `int`, how many are kept.
+      model: Compiled `FlowModel`.
+      configuration: Dictionary of the options that must be the same when training resumes.
+      keep: Python `int`, number of checkpoints to keep.
+      before: Dictionary of values for options that older checkpoints lack, or None.
     """
 
     def __init__(
-        self, folder: Path, model: FlowModel, configuration: Mapping[str, Any], keep: int = 3
+        self,
+        folder: Path,
+        model: FlowModel,
+        configuration: Mapping[str, Any],
+        keep: int = 3,
+        before: Mapping[str, Any] | None = None,
     ) -> None:
         self.folder = pathlib.Path(folder)
         self.keep = keep
         self._model = model
-        self._record = _Record(configuration)
+        self._record = _Record(configuration, before or {})
 
     @property
     def _variables(self):
-        """Those of now: layers may have been adapted since, and the optimizer follows them."""
+        """The current variables: layers may have been adapted, and the optimizer follows them."""
         self._model.build_optimizer()
         return [tf_variable(v) for v in (*self._model.variables, *self._model.optimizer.variables)]
 
@@ -91,13 +97,13 @@ class Checkpoints:
         return next(reversed(self._names()), None)
 
     def save(self, progress: Progress) -> None:
-        """Writes a checkpoint, and removes those before the last `keep`.
+        """Writes a checkpoint, and removes all but the last `keep`.
 
         Args:
           progress: `Progress`.
 
         Raises:
-          OSError, tf.errors.OpError: if it cannot be written. Those before are still there.
+          OSError, tf.errors.OpError: if it cannot be written. Earlier checkpoints are kept.
         """
         self._record.progress = progress
         if not is_chief(self._model.distribute_strategy):
@@ -111,7 +117,7 @@ class Checkpoints:
             self._remove_unfinished()
 
     def _save_as_the_chief_does(self):
-        """Takes part in what is summed over machines, and keeps nothing."""
+        """Takes part in sums over machines, and keeps no files."""
         resolver = self._model.distribute_strategy.cluster_resolver
         folder = self.folder / f"of_worker_{resolver.task_id}"
         try:
@@ -120,22 +126,22 @@ class Checkpoints:
             shutil.rmtree(folder, ignore_errors=True)
 
     def restore(self) -> Progress | None:
-        """Restores the last checkpoint that can be.
+        """Restores the last checkpoint that can be restored.
 
-        One that cannot is named with the reason, and left as it is.
+        A warning names later ones that cannot, with the reason; they are not deleted.
 
         Returns:
           `Progress`, or None if there is no checkpoint.
 
         Raises:
-          ValueError: if there are some, and none can be restored; model and optimizer are as before.
+          ValueError: if no checkpoint can be restored. Model and optimizer are then unchanged.
         """
         names, problems = self._names(), []
         while names:
             name = names[-1]
             try:
                 self._restore(name)
-            except Exception as error:  # TensorFlow raises many kinds.
+            except Exception as error:  # TensorFlow raises many kinds of errors.
                 problems.append(f"{name}: {_first_line(error)}")
                 names.pop()
                 continue
@@ -149,14 +155,14 @@ class Checkpoints:
         return None
 
     def _restore(self, name):
-        with literal_path(self.folder) as folder, put_back(self._variables):
+        with literal_path(self.folder) as folder, restoring(self._variables):
             path = os.path.join(folder, os.path.basename(name))
             self._record.check(tf.train.load_checkpoint(path).get_tensor(RECORD))
             self._checkpoint.restore(path).assert_consumed()
 
     def _names(self):
-        """Checkpoints that have been written whole, the last one last."""
-        with contextlib.suppress(ValueError):  # That of an empty list.
+        """Checkpoints that have been written completely, the last one at the end."""
+        with contextlib.suppress(ValueError):  # Raised for an empty list.
             state = tf.train.get_checkpoint_state(str(self.folder))
             if state:
                 return list(state.all_model_checkpoint_paths)
@@ -172,10 +178,11 @@ class Checkpoints:
 
 
 class _Record(tf.train.experimental.PythonState):
-    """What is in a checkpoint beside of variables."""
+    """The part of a checkpoint beside variables: configuration and progress."""
 
-    def __init__(self, configuration: Mapping[str, Any]) -> None:
+    def __init__(self, configuration: Mapping[str, Any], before: Mapping[str, Any]) -> None:
         self.configuration = json.loads(json.dumps(configuration))
+        self.before = json.loads(json.dumps(before))
         self.progress = Progress()
 
     def serialize(self) -> str:
@@ -186,13 +193,13 @@ class _Record(tf.train.experimental.PythonState):
         self.progress = Progress(**json.loads(string_value)["progress"])
 
     def check(self, string_value: str | bytes) -> None:
-        """Raises a ValueError unless it is of this version and configuration."""
+        """Raises a ValueError if a record has a newer version or another configuration."""
         record = json.loads(string_value)
         if record["version"] > VERSION:
             raise ValueError(
                 f"it is of version {record['version']}, this is a program for versions up to {VERSION}"
             )
-        saved, own = record["configuration"], self.configuration
+        saved, own = {**self.before, **record["configuration"]}, self.configuration
         names = sorted(name for name in {**saved, **own} if saved.get(name) != own.get(name))
         if names:
             raise ValueError(

@@ -1,9 +1,10 @@
-"""What a training run is made of: a record that can be kept and rebuilds its model."""
+"""The configuration of a training run: a record that can be saved and rebuilds its model."""
 
 import dataclasses
 import json
 import pathlib
 from collections.abc import Callable
+from dataclasses import MISSING
 from typing import Any
 
 import keras
@@ -14,86 +15,104 @@ from tfp_realnvp.images.image_distribution import image_distribution
 from tfp_realnvp.models.flow_model import FlowModel
 from tfp_realnvp.models.optimizers.fused_adam import FusedAdam
 from tfp_realnvp.training.json_object import read_json_object
+from tfp_realnvp.training.options import check_options, documented, flow_arguments, of_record, option
 from tfp_realnvp.utils.arguments import known_shape
 from tfp_realnvp.utils.hints import Path
 from tfp_realnvp.utils.whole_file import whole_file
 
 
+@documented
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Preset:
     """A data set, a model of it and how to train it.
 
-    The defaults are those of the authors' released code (`real_nvp_multiscale_dataset.py`
-    and its README) where nothing else is said; "4.1" is that section of the paper. A Python
-    `bool` is False unless it says otherwise.
+    Unless stated otherwise, defaults are from the authors' released code
+    (`real_nvp_multiscale_dataset.py` and its README); "4.1" is that section of the paper.
 
     Args:
-      dataset: Name that `data.load` takes.
-      num_scales: Python `int`, or None: until the last scale is 4 x 4 (4.1).
-      num_residual_blocks, base_filters: Python `int`s; those of 4.1 for 32 x 32 images.
-      use_batch_norm: Python `bool`, True by default.
-      use_running_average: Python `bool`, appendix E's batch norm; off in the released code.
-      synchronized: Python `bool`, batch norm over all devices that share a batch.
-      batch_norm_momentum: Python `float`, as of `RealNVP`.
-      rescale_latents: Python `bool`, the last scale's to a variance of 1; True by default, False in
-        the released code.
-      max_log_scale: Python `float`, of each coupling, or None, as in the paper.
-      conditional: Python `bool`, whether classes, one-hot, or attributes of an image are its
-        condition.
-      flip: Python `bool`, whether to mirror training images at random.
-      batch_size: Python `int` (4.1).
-      epochs: Python `int`.
-      steps_per_epoch: Python `int`, or None: once through the training split.
-      learning_rate: Python `float`, of Adam (4.1).
-      warmup_steps: Python `int`, batches over which the learning rate rises from 0.
-      cosine_decay: Python `bool`, whether the learning rate falls to 0 at the end.
-      ema_momentum: Python `float`, of moving averages of the weights, or None for the weights
-        themselves.
-      l2: Python `float`, on weight scales (4.1).
-      clip_norm: Python `float`, of the gradient.
-      dtype_policy: Name of Keras's policy of the networks, in training.
-      recompute: Python `bool`, whether the backward pass rebuilds activations, in place of keeping them.
-      num_validation: Python `int`, test images in each epoch's evaluation.
-      recalibration_steps: Python `int`, batches of `FlowModel.recalibrate` after training.
-      temperature: Python `float`, of the samples that are drawn.
-      paper_bits_per_dim: Python `float` of table 1, on CIFAR-10's test split, else validation; or None.
-      paper_train_bits_per_dim: Python `float`, in parentheses there, or None.
+      {options}
+
+    Raises:
+      TypeError, ValueError: if an option has another type, or is out of its range.
     """
 
-    dataset: str = "digits"
-    num_scales: int | None = None
-    num_residual_blocks: int = 4
-    base_filters: int = 32
-    use_batch_norm: bool = True
-    use_running_average: bool = False
-    synchronized: bool = False
-    batch_norm_momentum: float = 0.9
-    rescale_latents: bool = True
-    max_log_scale: float | None = None
-    conditional: bool = False
-    flip: bool = False
-    batch_size: int = 64
-    epochs: int = 10
-    steps_per_epoch: int | None = None
-    learning_rate: float = 1e-3
-    warmup_steps: int = 0
-    cosine_decay: bool = False
-    ema_momentum: float | None = None
-    l2: float = 5e-5
-    clip_norm: float = 100.0
-    dtype_policy: str = "float32"
-    recompute: bool = False
-    num_validation: int = 1024
-    recalibration_steps: int = 0
-    temperature: float = 1.0
-    paper_bits_per_dim: float | None = None
-    paper_train_bits_per_dim: float | None = None
+    dataset: str = option("digits", "Name of the data set to train on, for `data.load`.", choices=DATASETS)
+    num_scales: int | None = option(
+        None, "Number of scales; by default until the last has 4 x 4 pixels (4.1).", least=1, is_of_flow=True
+    )
+    num_residual_blocks: int = option(
+        4, "Residual blocks of each network; 4.1 has 4 for 32 x 32 images.", least=0, is_of_flow=True
+    )
+    base_filters: int = option(
+        32, "Channels of the first scale's networks; 4.1 has 32 for 32 x 32 images.", least=1, is_of_flow=True
+    )
+    use_batch_norm: bool = option(True, "Batch norm in the networks and after couplings.", is_of_flow=True)
+    use_running_average: bool = option(
+        False,
+        "Use the batch norm of the paper's appendix E; the released code has another.",
+        is_of_flow=True,
+    )
+    synchronized: bool = option(False, "Batch norm over all devices that share a batch.", is_of_flow=True)
+    batch_norm_momentum: float = option(
+        0.9, "Momentum of batch norm after couplings.", least=0, most=0.9999, is_of_flow=True
+    )
+    rescale_latents: bool = option(
+        True, "Give the last scale's latents a variance of 1; in the released code it is 2.", is_of_flow=True
+    )
+    max_log_scale: float | None = option(
+        None, "Bound of the log-scale in each coupling; the paper has none.", least=0, is_of_flow=True
+    )
+    conditional: bool = option(False, "Condition on the classes or attributes of the images.")
+    flip: bool = option(False, "Mirror training images at random.")
+    batch_size: int = option(64, "Images in a batch (4.1).", least=1)
+    epochs: int = option(10, "Epochs, each ended by an evaluation.", least=1)
+    steps_per_epoch: int | None = option(
+        None, "Batches in an epoch; by default one pass over the training split.", least=1
+    )
+    learning_rate: float = option(1e-3, "Learning rate of Adam (4.1).", least=0)
+    warmup_steps: int = option(0, "Batches over which the learning rate rises from 0.", least=0)
+    cosine_decay: bool = option(False, "Let the learning rate fall to 0 over the epochs.")
+    ema_momentum: float | None = option(
+        None,
+        "Momentum of moving averages of the weights, which are evaluated and saved; 0 for none.",
+        least=0,
+        most=0.99999,
+    )
+    l2: float = option(5e-5, "Factor of the L2 term on weight scales (4.1).", least=0)
+    clip_norm: float = option(100.0, "Largest norm of the gradient.", least=0)
+    dtype_policy: str = option(
+        "float32",
+        "Keras's dtype policy of the networks in training.",
+        choices=("float32", "mixed_bfloat16", "mixed_float16"),
+        is_of_flow=True,
+    )
+    recompute: bool = option(
+        False,
+        "Rebuild activations in the backward pass: less memory, more time, the same numbers.",
+        is_of_flow=True,
+    )
+    num_validation: int = option(1024, "Test images in each epoch's evaluation.", least=1)
+    recalibration_steps: int = option(
+        0,
+        "Batches to compute moving statistics from after training; 0 keeps the ones from training.",
+        least=0,
+    )
+    temperature: float = option(1.0, "Temperature of the samples.", least=0)
+    paper_bits_per_dim: float | None = option(
+        None,
+        "Bits/dim in the paper's table 1: on the test split of CIFAR-10, else on validation.",
+        is_flag=False,
+    )
+    paper_train_bits_per_dim: float | None = option(None, "The same in training.", is_flag=False)
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
     def changed(self, **given: Any) -> "Preset":
-        """The preset with other values; of another data set the paper's figures are not those.
+        """Returns the preset with other values, without the paper's bits/dim if the data set changes.
 
         Args:
-          **given: Values of single names.
+          **given: Values of options by name.
 
         Returns:
           `Preset`.
@@ -110,19 +129,19 @@ class Preset:
         image_size: int | None = None,
         init_from: str | None = None,
     ) -> "Configuration":
-        """The configuration of a run on `images`.
+        """Makes the configuration of a run on `images`.
 
         Args:
           images: `ImageData`.
-          seed: Python `int`, of weights, order and noise, or None.
-          data_dir, image_size: What `images` were loaded with.
-          init_from: Name of the file of weights that training begins with, or None for new ones.
+          seed: Python `int`, seed of weights, order and noise, or None.
+          data_dir, image_size: The arguments with which `images` were loaded.
+          init_from: Name of a file with the initial weights, or None for new ones.
 
         Returns:
           `Configuration`.
 
         Raises:
-          ValueError: if it is conditional, and the images have no labels.
+          ValueError: if the preset is conditional, and the images have no labels.
         """
         if self.conditional:
             images.check_has_labels(data_dir)
@@ -140,37 +159,36 @@ class Preset:
 
 
 LENGTHS = "epochs", "steps_per_epoch", "recalibration_steps"
-"""What may change where a run goes on."""
+"""Options that may change when a run resumes."""
 
 
+@documented
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Configuration(Preset):
     """A `Preset` for given images, as `Preset.for_images` makes it.
 
     Args:
-      event_shape: `(height, width, channels)`.
-      num_levels: Python `int`, number of values a pixel takes.
-      num_conditions: Python `int`, size of a condition, or None.
-      seed: Python `int`, of weights, order and noise, or None.
-      data_dir, image_size: As of `data.load`.
-      init_from: Name of the file of weights that training begins with, or None for new ones.
-      **preset: As of `Preset`.
+      {options}
+      **preset: As in `Preset`.
+
+    Raises:
+      TypeError, ValueError: if an option has another type, or is out of its range.
     """
 
-    event_shape: tuple
-    num_levels: int
-    num_conditions: int | None
-    seed: int | None = None
-    data_dir: str | None = None
-    image_size: int | None = None
-    init_from: str | None = None
+    event_shape: tuple = option(MISSING, "`(height, width, channels)` of an image.", is_flag=False)
+    num_levels: int = option(MISSING, "Number of values that a pixel takes.", is_flag=False)
+    num_conditions: int | None = option(MISSING, "Size of a condition.", is_flag=False)
+    seed: int | None = option(None, "Seed of weights, order and noise; a new run uses 0 by default.")
+    data_dir: str | None = option(None, "TFDS folder, folder of images, or .npy or .npz file.")
+    image_size: int | None = option(None, "Side to which the images of a folder are resized.", least=2)
+    init_from: str | None = option(None, "A .weights.h5 or .keras file with the initial weights.")
 
     def build(self, weights: Path | None = None) -> FlowModel:
-        """The model, compiled.
+        """Builds and compiles the model.
 
         Args:
-          weights: Name of a `.weights.h5` or `.keras` file, or None for new weights. What an
-            optimizer has left there is not used.
+          weights: Name of a `.weights.h5` or `.keras` file, or None for new weights. The state of
+            an optimizer in the file is ignored.
 
         Returns:
           `FlowModel`.
@@ -180,29 +198,19 @@ class Configuration(Preset):
         """
         flow = RealNVP(
             self.event_shape,
-            num_scales=self.num_scales,
-            num_residual_blocks=self.num_residual_blocks,
-            base_filters=self.base_filters,
-            use_batch_norm=self.use_batch_norm,
-            use_running_average=self.use_running_average,
-            synchronized=self.synchronized,
-            rescale_latents=self.rescale_latents,
-            batch_norm_momentum=self.batch_norm_momentum,
-            max_log_scale=self.max_log_scale,
+            **flow_arguments(self),
             conditional_event_shape=(self.num_conditions,) if self.conditional else None,  # type: ignore[arg-type]
-            dtype_policy=self.dtype_policy,
-            recompute=self.recompute,
         )
         model = FlowModel(image_distribution(flow, self.num_levels), l2=self.l2, seed=self.seed)
         if weights:
-            loaded(weights, model.load_weights)
+            load_file(weights, model.load_weights)
         averaging = {"use_ema": True, "ema_momentum": self.ema_momentum} if self.ema_momentum else {}
         adam = FusedAdam(self.learning_rate_schedule(), global_clipnorm=self.clip_norm, **averaging)
         model.compile(adam, skip_non_finite=True)
         return model
 
     def learning_rate_schedule(self) -> float | keras.optimizers.schedules.LearningRateSchedule:
-        """Python `float`, or a `keras.optimizers.schedules.LearningRateSchedule`."""
+        """The learning rate: Python `float` or `keras.optimizers.schedules.LearningRateSchedule`."""
         schedules, warmup = keras.optimizers.schedules, self.warmup_steps
         if self.cosine_decay:
             decay_steps = max(1, self.epochs * self.steps_per_epoch - warmup)  # type: ignore[operator]  # `for_images` sets it.
@@ -216,10 +224,10 @@ class Configuration(Preset):
         return self.learning_rate
 
     def images(self, data_dir: str | None = None) -> ImageData:
-        """The images.
+        """Loads the images.
 
         Args:
-          data_dir: Where they are, by default where they were.
+          data_dir: Location of the images; by default as in the configuration.
 
         Returns:
           `ImageData`.
@@ -227,17 +235,17 @@ class Configuration(Preset):
         return load(self.dataset, data_dir or self.data_dir, self.image_size)
 
     def continued(self, preset: Preset | None = None, **given: Any) -> "Configuration":
-        """The configuration of a run that goes on, of other lengths where these are given.
+        """Returns the configuration of a resumed run, with other lengths if they are given.
 
         Args:
-          preset: `Preset` that this one is to be of, or None.
-          **given: Values of single names.
+          preset: `Preset` that must agree with this configuration, or None.
+          **given: Values of options by name.
 
         Returns:
           `Configuration`.
 
         Raises:
-          ValueError: if a value is given that must stay what it is.
+          ValueError: if an option that must stay the same has another value.
         """
         lengths = {name: given.pop(name) for name in LENGTHS if name in given}
         asked = {**(dataclasses.asdict(preset) if preset else {}), **given}
@@ -250,11 +258,11 @@ class Configuration(Preset):
         return dataclasses.replace(self, **lengths)
 
     def without_lengths(self) -> dict[str, Any]:
-        """Dictionary of what must stay the same where a run goes on."""
+        """Dictionary of the options that must stay the same when a run resumes."""
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in LENGTHS}
 
     def write(self, path: Path) -> None:
-        """Writes the record to a JSON file.
+        """Writes the configuration to a JSON file.
 
         Args:
           path: Name of the file.
@@ -264,7 +272,7 @@ class Configuration(Preset):
 
     @classmethod
     def read(cls, path: Path) -> "Configuration":
-        """The record in a JSON file that `write` wrote.
+        """Reads a configuration from a JSON file that `write` wrote.
 
         Args:
           path: Name of the file.
@@ -273,50 +281,30 @@ class Configuration(Preset):
           `Configuration`.
 
         Raises:
-          FileNotFoundError: if there is none.
-          ValueError: if it is no JSON object, a name in it is missing or unknown, or a value
-            is of another type.
+          FileNotFoundError: if there is no such file.
+          ValueError: if it is not a JSON object, a required name is missing or one is unknown, or a
+            value is not allowed.
         """
         record = read_json_object(path)
-        kinds = {field.name: field.type for field in dataclasses.fields(cls)}
-        for kind, those in (
-            ("lacks", kinds.keys() - record.keys()),
-            ("has unknown", record.keys() - kinds.keys()),
-        ):
-            if those:
-                raise ValueError(f"`{path}` is no configuration of this version: it {kind} {sorted(those)}.")
-        if isinstance(record["event_shape"], list):
+        if isinstance(record.get("event_shape"), list):
             record["event_shape"] = known_shape(record["event_shape"], f"event_shape` of `{path}")
-        for name, value in record.items():
-            if not _is_of(value, kinds[name]):
-                needed = getattr(kinds[name], "__name__", kinds[name])
-                raise ValueError(f"`{name}` of `{path}` must be {needed}; got {value!r}.")
-        if record["dataset"] not in DATASETS:
-            raise ValueError(f"`dataset` of `{path}` must be one of {DATASETS}; got {record['dataset']!r}.")
-        return cls(**record)
+        return of_record(cls, record, str(path))
 
 
-def loaded(path: Path, load: Callable[[Path], Any]) -> Any:
-    """What `load` makes of a file; a ValueError that names the file if it cannot be loaded.
+def load_file(path: Path, load: Callable[[Path], Any]) -> Any:
+    """Calls `load` on a file; raises a ValueError that names the file if that fails.
 
     Args:
       path: Name of the file.
       load: Function of `path`.
 
     Returns:
-      What `load` returns.
+      The result of `load`.
 
     Raises:
       ValueError: if `load` raises anything.
     """
     try:
         return load(path)
-    except Exception as error:  # Keras raises many kinds.
+    except Exception as error:  # Keras raises many kinds of errors.
         raise ValueError(f"`{path}` cannot be loaded: {' '.join(str(error).split())}") from error
-
-
-def _is_of(value, kind):
-    """Whether a value from JSON is of a type; a whole number is a float as well, a bool no number."""
-    if isinstance(value, bool):
-        return kind is bool
-    return isinstance(value, kind) or (isinstance(value, int) and isinstance(0.0, kind))

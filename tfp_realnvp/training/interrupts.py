@@ -1,14 +1,14 @@
-"""Requests to end that wait for the work at hand."""
+"""Defers interrupts until the current work is done."""
 
 import contextlib
 import signal
 
 
 class Interrupts(contextlib.AbstractContextManager):
-    """Within, the first Ctrl-C, or request to terminate, is noted; the second one ends at once.
+    """A context in which the first Ctrl-C or request to terminate is noted; a second one acts at once.
 
     Attributes:
-      received: The `signal.Signals`, or None.
+      received: The `signal.Signals` that was noted, or None.
     """
 
     SIGNALS = signal.SIGINT, signal.SIGTERM

@@ -1,4 +1,4 @@
-"""The object in a JSON file."""
+"""Reads objects from JSON files."""
 
 import json
 import pathlib
@@ -18,7 +18,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
 
     Raises:
       FileNotFoundError: if there is no such file.
-      ValueError: if it is not JSON, or no object.
+      ValueError: if it is not JSON, or holds no object.
     """
     try:
         value = json.loads(pathlib.Path(path).read_bytes())

@@ -1,4 +1,4 @@
-"""Names of folders that TensorFlow takes as they are."""
+"""Names of folders that TensorFlow takes literally."""
 
 import contextlib
 import os
@@ -11,10 +11,10 @@ from tfp_realnvp.utils.hints import Path
 
 @contextlib.contextmanager
 def literal_path(folder: Path) -> Iterator[str]:
-    r"""Gives a name of `folder` without characters that stand for others.
+    r"""Yields a name of `folder` without wildcard characters.
 
-    TensorFlow looks for checkpoints, and deletes them, by patterns: `seed[1]` is `seed1` to it. Where
-    there is one of `*?[]{}\` in a name, this gives that of a link to the folder.
+    TensorFlow finds and deletes checkpoints by patterns: it takes `seed[1]` for `seed1`. If a name has
+    one of `*?[]{}\`, this yields the name of a link to the folder.
 
     Args:
       folder: Name of a folder, which need not exist.

@@ -1,4 +1,4 @@
-"""Training configurations by name, among them the paper's."""
+"""Training configurations by name, including the paper's."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from tfp_realnvp.training.configuration import Preset
 def _of_side_64(dataset, bits_per_dim, train_bits_per_dim, epochs, flip=True):
     """Section 4.1 for 64 x 64 images: 2 blocks, flips, scales until the last is 4 x 4, so 5.
 
-    32 filters are the released code's default; the paper tells those of 32 x 32 images only.
+    32 filters are the released code's default; the paper gives filters for 32 x 32 images only.
     """
     return Preset(
         dataset=dataset,
@@ -20,8 +20,8 @@ def _of_side_64(dataset, bits_per_dim, train_bits_per_dim, epochs, flip=True):
     )
 
 
-# What the paper trains, with table 1's bits/dim. How long it trains is not stated: the epochs
-# are about 80,000 steps of 64 images, which is what other implementations report.
+# The paper's models, with table 1's bits/dim. The paper does not state how long it trains: these
+# epochs are about 80,000 steps of 64 images, as other implementations report.
 PAPER = {
     # Section 4.1: 8 blocks, 64 filters, one downscaling, flips. Not in the released code. The
     # text says that appendix E's batch norm was used here, but its momentum is not known.
@@ -62,12 +62,12 @@ def _small(preset):
 PRESETS = {
     **PAPER,
     **{f"{name}_small": _small(preset) for name, preset in PAPER.items()},
-    # Settled by short trainings, which the card of the pretrained model reports.
+    # Chosen by short training runs, which the card of the pretrained model reports.
     "cifar10_small": dataclasses.replace(
         _small(PAPER["cifar10"]), batch_size=32, learning_rate=4e-3, ema_momentum=0.999
     ),
-    # Digits in about two minutes on a CPU. Batch norm over-fits so small a set, and without
-    # the class only a part of the samples can be read.
+    # Digits in about two minutes on a CPU. Batch norm overfits such a small data set, and
+    # without the class only some of the samples are legible.
     "tiny": Preset(
         dataset="digits",
         num_scales=2,

@@ -1,4 +1,4 @@
-"""The folder of a training run: what is in it under which name."""
+"""The folder of a training run, and the names of the files in it."""
 
 import csv
 import json
@@ -10,8 +10,10 @@ from typing import Any
 import keras
 
 from tfp_realnvp.models.flow_model import FlowModel
-from tfp_realnvp.training.configuration import Configuration, loaded
+from tfp_realnvp.training.checkpoints import Checkpoints
+from tfp_realnvp.training.configuration import Configuration, load_file
 from tfp_realnvp.training.json_object import read_json_object
+from tfp_realnvp.training.options import defaults_before
 from tfp_realnvp.utils.hints import Path
 from tfp_realnvp.utils.whole_file import whole_file
 
@@ -19,11 +21,11 @@ from tfp_realnvp.utils.whole_file import whole_file
 class RunFolder:
     """A folder with `config.json`, `model.keras`, `history.csv`, `results.json` and `checkpoints`.
 
-    `best.weights.h5` has the weights of the epoch with the lowest `val_bits_per_dim`. In the
-    place of `model.keras` there may be `model.weights.h5`, as `save_weights` writes it.
+    `best.weights.h5` has the weights of the epoch with the lowest `val_bits_per_dim`. Instead
+    of `model.keras` there may be `model.weights.h5`, as `save_weights` writes it.
 
     Args:
-      path: Its name.
+      path: Name of the folder.
       figures: Name of the folder for figures, by default `figures` in it.
 
     Attributes:
@@ -44,10 +46,10 @@ class RunFolder:
         self.figures_path = pathlib.Path(figures or self.path / "figures")
 
     def configuration(self) -> Configuration:
-        """The `Configuration` of the run.
+        """Reads the `Configuration` of the run.
 
         Raises:
-          FileNotFoundError: if this is no folder of a run.
+          FileNotFoundError: if this is not the folder of a run.
           ValueError: if it was written by another version.
         """
         if not self.config_path.exists():
@@ -57,20 +59,20 @@ class RunFolder:
         return Configuration.read(self.config_path)
 
     def check_is_new(self) -> None:
-        """Raises a FileExistsError if there is something in the folder already."""
+        """Raises a FileExistsError if the folder is not empty."""
         if self.path.is_dir() and any(self.path.iterdir()):
             raise FileExistsError(
                 f"`out` must be a new or an empty folder, or `resume` be set; {self.path} is not empty."
             )
 
     def check_can_be_written(self, num_bytes: int = 0) -> None:
-        """Checks that there is room in the folder, which need not exist yet.
+        """Checks that the folder, which need not exist yet, can be written and has room.
 
         Args:
-          num_bytes: Python `int`, how many are to be written.
+          num_bytes: Python `int`, number of bytes to write.
 
         Raises:
-          OSError: if it cannot be written to, or its disk has less room.
+          OSError: if the folder cannot be written, or its disk has less room.
         """
         folder = self.path.absolute()
         while not folder.exists():
@@ -90,7 +92,7 @@ class RunFolder:
             )
 
     def check_has_begun(self) -> None:
-        """Raises a FileNotFoundError if this is no folder of a run, which could go on."""
+        """Raises a FileNotFoundError if this is not the folder of a run that could resume."""
         if not self.config_path.exists():
             raise FileNotFoundError(
                 f"`out` must be the folder of a run to `resume`; {self.path} is without config.json."
@@ -103,13 +105,28 @@ class RunFolder:
                 f"`run` must be a run that has ended; {self.path} is without model.keras."
             )
 
+    def checkpoints(self, model: FlowModel, configuration: Configuration, keep: int = 3) -> Checkpoints:
+        """Returns the `Checkpoints` of the run.
+
+        Args:
+          model: `FlowModel` of `configuration`.
+          configuration: `Configuration` of the run.
+          keep: Python `int`, number of checkpoints to keep.
+
+        Returns:
+          `Checkpoints`.
+        """
+        fixed, before = configuration.without_lengths(), defaults_before(Configuration)
+        before = {name: value for name, value in before.items() if name in fixed}
+        return Checkpoints(self.checkpoints_path, model, fixed, keep, before)
+
     @property
     def has_checkpoints(self) -> bool:
         """Whether training has left a checkpoint."""
         return any(self.checkpoints_path.glob("*.index"))
 
     def model(self) -> FlowModel:
-        """The trained `FlowModel`.
+        """Loads the trained `FlowModel`.
 
         Raises:
           FileNotFoundError: if training has not ended yet.
@@ -117,14 +134,14 @@ class RunFolder:
         """
         self.check_has_ended()
         if self.model_path.exists():
-            return loaded(self.model_path, keras.models.load_model)
+            return load_file(self.model_path, keras.models.load_model)
         return self.configuration().build(self.weights_path)
 
     def history(self) -> dict[str, list[float]]:
-        """Dictionary of lists, a number an epoch, by the names of `history.csv`; empty without one.
+        """Reads `history.csv` as a dictionary of lists, one number per epoch; empty without a file.
 
         Raises:
-          ValueError: if it is no table of numbers.
+          ValueError: if the file is not a table of numbers.
         """
         if not self.history_path.exists():
             return {}
@@ -136,27 +153,27 @@ class RunFolder:
             raise ValueError(f"`{self.history_path}` must hold a number in each place: {error}.") from error
 
     def results(self) -> dict[str, Any]:
-        """Dictionary of what has been measured, by name; empty without `results.json`.
+        """Reads `results.json` as a dictionary of results by name; empty without a file.
 
         Raises:
-          ValueError: if it is no JSON object.
+          ValueError: if the file is not a JSON object.
         """
         return read_json_object(self.results_path) if self.results_path.exists() else {}
 
     def add_results(self, **results: Any) -> None:
-        """Adds to `results.json`, in the place of what had these names.
+        """Adds results to `results.json`, and replaces results with the same names.
 
         Args:
-          **results: What JSON can hold, by name.
+          **results: JSON values by name.
         """
         _add(self.results_path, results)
 
     def add_figure(self, name: str, numbers: Any) -> None:
-        """Adds what was measured of a figure to `figures.json` beside it.
+        """Adds the measurements of a figure to `figures.json` beside it.
 
         Args:
-          name: Python `str`, of the figure.
-          numbers: What JSON can hold.
+          name: Python `str`, name of the figure.
+          numbers: JSON value.
         """
         _add(self.figures_path / "figures.json", {name: numbers})
 

@@ -1,4 +1,4 @@
-"""Averages of the weights, evaluated with moving statistics of their own."""
+"""Evaluates averages of the weights with their own moving statistics."""
 
 from typing import Any
 
@@ -11,18 +11,18 @@ from tfp_realnvp.utils.arguments import check_integer
 class AveragedWeights(keras.callbacks.SwapEMAWeights):
     """`SwapEMAWeights` for a `FlowModel` with batch norm.
 
-    Moving statistics are of the weights that training has, and do not fit their averages. While
-    those are evaluated, moving statistics are theirs too: of some training batches, as
-    `FlowModel.recalibrate` finds them. Training goes on with its own, as if nothing had been
-    evaluated.
+    The moving statistics of training fit its current weights, not their averages. For each
+    evaluation this callback computes moving statistics of the averages from some training batches,
+    as `FlowModel.recalibrate` does. Training then continues with its own moving statistics, as if
+    there had been no evaluation.
 
     Args:
       batches: `tf.data.Dataset` of training batches, as for `fit`.
       steps: Python `int`, number of batches.
 
     Raises:
-      TypeError: if `steps` is no integer.
-      ValueError: if `steps` is less than 1; where an evaluation begins, if the model has no batch
+      TypeError: if `steps` is not an integer.
+      ValueError: if `steps` is less than 1; at the start of an evaluation, if the model has no batch
         norm, or a statistic is not finite.
 
     #### References

@@ -1,4 +1,4 @@
-"""The weights that validation has found best."""
+"""Saves the weights with the best validation result."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from tfp_realnvp.utils.hints import Path
 
 
 class BestWeights(keras.callbacks.ModelCheckpoint):
-    """`ModelCheckpoint` of the weights with the lowest `val_bits_per_dim`, as validation saw them.
+    """A `ModelCheckpoint` that saves the weights with the lowest `val_bits_per_dim`, as validated.
 
-    Those are the averages where `AveragedWeights` or `SwapEMAWeights` is used: put this one before it.
+    With `AveragedWeights` or `SwapEMAWeights` these are the averages: put this callback before that one.
 
     Args:
       filepath: Name of the `.weights.h5` file.
@@ -19,7 +19,7 @@ class BestWeights(keras.callbacks.ModelCheckpoint):
 
     def __init__(self, filepath: Path, so_far: float | None = None) -> None:
         super().__init__(
-            str(filepath).replace("{", "{{").replace("}", "}}"),  # Keras formats it.
+            str(filepath).replace("{", "{{").replace("}", "}}"),  # Keras formats the name.
             monitor="val_bits_per_dim",
             mode="min",
             save_best_only=True,
@@ -35,4 +35,4 @@ class BestWeights(keras.callbacks.ModelCheckpoint):
         super().on_epoch_end(self._epoch, {f"val_{name}": value for name, value in (logs or {}).items()})
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Does nothing: the weights are those of training again."""
+        """Does nothing: the model has the weights of training again."""

@@ -1,4 +1,4 @@
-"""Checkpoints while training, inside of epochs too."""
+"""Saves checkpoints during training, within epochs too."""
 
 import dataclasses
 import time
@@ -16,11 +16,11 @@ from tfp_realnvp.utils.replicas import agreed
 
 
 class Checkpointing(keras.callbacks.Callback):
-    """Saves checkpoints, and lets `fit` go on from one in the middle of an epoch.
+    """Saves checkpoints, and lets `fit` resume from one in the middle of an epoch.
 
-    One is saved after each epoch, every few minutes, and where training ends early. None is
-    saved while updates are left out because something is not finite, and training goes on
-    if one cannot be written.
+    It saves one after each epoch, every few minutes, and when training ends early, but none
+    while updates are skipped because something is not finite. Training continues if a
+    checkpoint cannot be written.
 
     Put it after the callbacks that end training after a batch, and before all that act on the
     weights or end training after an epoch. `fit` needs `steps_per_epoch`, `initial_epoch=
@@ -28,9 +28,10 @@ class Checkpointing(keras.callbacks.Callback):
 
     Args:
       checkpoints: `Checkpoints` of the model.
-      progress: `Progress` that they restored, or None to begin.
-      minutes: Python `float`, between two checkpoints inside of an epoch; None for none.
-      interrupts: `Interrupts`, after which one is saved and `KeyboardInterrupt` raised, or None.
+      progress: `Progress` that they restored, or None for a new run.
+      minutes: Python `float`, minutes between two checkpoints within an epoch; None for none.
+      interrupts: `Interrupts` or None. After an interrupt, a checkpoint is saved and
+        `KeyboardInterrupt` raised.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Checkpointing(keras.callbacks.Callback):
         batches = self.progress.batches + step - self.progress.step
         self.progress = dataclasses.replace(self.progress, step=step, batches=batches)
         if step >= self.params["steps"]:
-            # What is left of an epoch is shorter than one, and training goes on after it.
+            # The rest of a resumed epoch is shorter than an epoch, and training continues after it.
             self._ends_epoch = bool(self._first_step) and not self.model.stop_training
             self.model.stop_training |= self._ends_epoch
         elif self._is_interrupted():

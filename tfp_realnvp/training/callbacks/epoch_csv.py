@@ -1,4 +1,4 @@
-"""Figures of each epoch in a table."""
+"""Writes the metrics of each epoch to a table."""
 
 import csv
 import pathlib
@@ -13,15 +13,15 @@ COLUMNS = "loss", "bits_per_dim", "val_bits_per_dim"
 
 
 class EpochCSV(keras.callbacks.Callback):
-    """A row an epoch of the columns `epoch`, `loss`, `bits_per_dim` and `val_bits_per_dim`.
+    """Writes a row per epoch: `epoch`, `loss`, `bits_per_dim` and `val_bits_per_dim`.
 
-    Unlike `keras.callbacks.CSVLogger`, it goes on where an interrupted training ended, and the
-    file is open only while a row is written, so that an interruption leaves it whole.
+    Unlike `keras.callbacks.CSVLogger`, it continues where an interrupted training ended. It opens
+    the file only to write a row, so that an interruption leaves the file complete.
 
     Args:
       filename: Name of the file.
-      initial_epoch: Python `int`, of `fit`. Epochs before it that are in the file stay, others
-        go: they are trained again.
+      initial_epoch: Python `int`, as in `fit`. Rows of earlier epochs stay in the file; other
+        rows are removed, as their epochs are trained again.
     """
 
     def __init__(self, filename: Path, initial_epoch: int = 0) -> None:
@@ -30,13 +30,13 @@ class EpochCSV(keras.callbacks.Callback):
         self.initial_epoch = initial_epoch
 
     def lowest(self, column: str) -> float | None:
-        """Smallest value of the epochs that stay.
+        """Returns the smallest value in a column of the rows that stay.
 
         Args:
           column: Python `str`, one of `COLUMNS`.
 
         Returns:
-          Python `float`, or None if there are none.
+          Python `float`, or None if there are no rows.
         """
         i = 1 + COLUMNS.index(column)
         return min((float(row[i]) for row in self._rows()), default=None)

@@ -1,4 +1,4 @@
-"""Callbacks without which training goes on."""
+"""Callbacks that may fail without ending training."""
 
 import functools
 from typing import TypeVar
@@ -13,18 +13,18 @@ Callback = TypeVar("Callback", bound=keras.callbacks.Callback)
 
 
 def optional(callback: Callback) -> Callback:
-    """Lets training go on where a callback fails: a full disk, a package that is not there.
+    """Lets training continue if a callback fails, for a full disk or a missing package.
 
-    An error is a warning of one line, which is not repeated. An interrupt ends training as ever.
+    An error becomes a warning of one line, which is not repeated. An interrupt still ends training.
 
     Args:
       callback: `keras.callbacks.Callback`, which is changed.
 
     Returns:
-      The same one.
+      `callback`.
 
     Raises:
-      TypeError: if it is no callback.
+      TypeError: if it is not a callback.
     """
     if not isinstance(callback, keras.callbacks.Callback):
         raise TypeError(f"`callback` must be a `keras.callbacks.Callback`; got {callback!r}.")

@@ -1,4 +1,4 @@
-"""Samples after epochs."""
+"""Draws samples after epochs."""
 
 import pathlib
 from typing import Any
@@ -13,17 +13,17 @@ from tfp_realnvp.utils.hints import Path
 
 
 class SampleGrid(keras.callbacks.Callback):
-    """Draws samples after every so many epochs, always of the same latents.
+    """Draws samples every few epochs, always from the same latents.
 
-    They are of the weights as training has them, not of the averages that `AveragedWeights`
-    keeps. Where a picture fails, training goes on, with a warning.
+    It uses the current weights of training, not the averages that `AveragedWeights` keeps. If a
+    picture fails, training continues with a warning.
 
     Args:
       folder: Folder for the pictures, `epoch_0001.png` and so on.
       every: Python `int`, epochs between two pictures.
       num_levels: Python `int`, number of values a pixel takes.
       log_dir: Folder for TensorBoard, which gets the same pictures, or None.
-      **kwargs: Arguments of `figures.samples`: how many, how warm and under which conditions.
+      **kwargs: Arguments of `figures.samples`: number, temperature and conditions.
     """
 
     def __init__(

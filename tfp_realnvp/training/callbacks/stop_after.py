@@ -1,4 +1,4 @@
-"""Training for a given time."""
+"""Ends training after a given time."""
 
 import time
 from typing import Any
@@ -9,7 +9,7 @@ from tfp_realnvp.utils.replicas import agreed
 
 
 class StopAfter(keras.callbacks.Callback):
-    """Ends training after the batch in which a time has passed.
+    """Ends training after the first batch that exceeds a given time.
 
     Args:
       minutes: Python `float`, counted from the beginning of `fit`.

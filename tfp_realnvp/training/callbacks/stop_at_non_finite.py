@@ -1,4 +1,4 @@
-"""An end to training that only meets numbers which are not finite."""
+"""Ends training that no longer finds finite numbers."""
 
 from typing import Any
 
@@ -7,13 +7,13 @@ from absl import logging
 
 
 class StopAtNonFinite(keras.callbacks.Callback):
-    """Reports the updates that `compile(skip_non_finite=True)` leaves out; stops after some in a row.
+    """Reports the updates that `compile(skip_non_finite=True)` skips; stops after some in a row.
 
     Args:
-      in_a_row: Python `int`, how many.
+      in_a_row: Python `int`, number of skipped updates in a row that ends training.
 
     Raises:
-      FloatingPointError: from `fit`, naming likely causes.
+      FloatingPointError: from `fit`; the message names likely causes.
     """
 
     def __init__(self, in_a_row: int = 20) -> None:
