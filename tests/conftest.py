@@ -21,13 +21,25 @@ gc.set_threshold(20_000, 20, 20)
 # Graphs here run once or twice: optimising them takes longer than they do. Processes that tests start do it.
 tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
-LONGEST = "test_resume", "test_readme", "test_train_script", "test_machines", "test_contributing"
-"""Modules of single tests that take long: they begin first, so that the workers end together."""
+LONGEST = (
+    "test_benchmark",
+    "test_commands",
+    "test_figures.py",
+    "test_resume.py",
+    "test_machines.py",
+    "test_devices.py",
+    "test_train_script.py",
+    "test_contributing.py",
+)
+"""Tests, and modules of single tests, that take long: they begin first, so that the workers end together."""
 
 
 def pytest_collection_modifyitems(items):
-    rank = {f"{name}.py": i for i, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+    def rank(item):
+        names = item.path.name, getattr(item, "originalname", None)
+        return min(LONGEST.index(name) if name in LONGEST else len(LONGEST) for name in names)
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(autouse=True, scope="module")

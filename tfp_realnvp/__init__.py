@@ -15,7 +15,9 @@ from tfp_realnvp.bijectors import (
 )
 from tfp_realnvp.bijectors.masks import channel_mask, checkerboard_mask
 from tfp_realnvp.flows.real_nvp import RealNVP
-from tfp_realnvp.images.image_distribution import bits_per_dim, dequantize, image_distribution
+from tfp_realnvp.images.bits_per_dim import bits_per_dim
+from tfp_realnvp.images.dequantization import dequantize
+from tfp_realnvp.images.image_distribution import image_distribution
 from tfp_realnvp.models.flow_layers import keras_layers
 from tfp_realnvp.models.flow_model import FlowModel
 from tfp_realnvp.models.optimizers.fused_adam import FusedAdam

@@ -5,7 +5,7 @@ import pytest
 from tiny_models import flow_of_two_scales, scaled_model
 
 from tfp_realnvp.analysis import figures
-from tfp_realnvp.images.image_distribution import quantize
+from tfp_realnvp.images.levels import quantize
 
 SHAPE = (8, 8, 3)
 images = np.random.default_rng(1).integers(0, 256, (16, *SHAPE)).astype(np.uint8)

@@ -11,7 +11,7 @@ from places import TFDS
 from tfp_realnvp import data
 from tfp_realnvp.data import batches
 from tfp_realnvp.data.datasets import celeba, lsun
-from tfp_realnvp.data.other_images import elsewhere
+from tfp_realnvp.data.other_images import other_images
 
 
 def test_digits():
@@ -296,9 +296,9 @@ def test_celeba():
     assert x.shape == (6, 64, 64, 3) and x.dtype == np.uint8
     # The mock's faces have their attribute number i, and no other.
     np.testing.assert_array_equal(conditions, np.eye(40)[:6])
-    assert images.alike(conditions, 2).all()  # Attributes may differ, classes may not.
+    assert images.has_same_class(conditions, 2).all()  # Attributes may differ, classes may not.
     classes = data.ImageData(images.train, images.test, images.event_shape, num_classes=40)
-    np.testing.assert_array_equal(classes.alike(conditions, 2), np.arange(6) == 2)
+    np.testing.assert_array_equal(classes.has_same_class(conditions, 2), np.arange(6) == 2)
 
 
 def test_celeba_crops_the_face():
@@ -354,7 +354,7 @@ def test_the_same_seed_gives_the_same_mirror_images():
 @pytest.mark.parametrize("shape, levels", [((8, 8, 1), 17), ((32, 32, 3), 256), ((500, 64, 3), 256)])
 def test_elsewhere(shape, levels):
     nothing = tf.data.Dataset.range(0)
-    others = elsewhere(data.ImageData(nothing, nothing, shape, levels), 20)
+    others = other_images(data.ImageData(nothing, nothing, shape, levels), 20)
     assert set(others) == {"noise", "single colour", "photographs", "handwritten digits"}
     for images in others.values():
         assert images.shape == (20, *shape) and images.dtype == np.uint8 and images.max() < levels
@@ -363,7 +363,7 @@ def test_elsewhere(shape, levels):
     for name in ("photographs", "handwritten digits"):
         assert len({image.tobytes() for image in others[name]}) > 15
         assert others[name].std(axis=(1, 2)).mean() > levels / 40
-    again = elsewhere(data.ImageData(nothing, nothing, shape, levels), 20)
+    again = other_images(data.ImageData(nothing, nothing, shape, levels), 20)
     np.testing.assert_array_equal(again["photographs"], others["photographs"])
 
 

@@ -34,6 +34,7 @@ MODULES = [
         "analysis.latents",
         "analysis.plots",
         "pretrained",
+        "training.run",
         "training.run_folder",
     )
 ]

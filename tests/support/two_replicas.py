@@ -35,6 +35,9 @@ def model_of(kind, **compile_kwargs):
 
 
 def main(devices, folder, *kinds):
+    tf.config.optimizer.set_experimental_options(
+        {"disable_meta_optimizer": True}
+    )  # It takes longer than steps.
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     strategy = tf.distribute.get_strategy()

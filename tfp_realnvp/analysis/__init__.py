@@ -1,1 +1,1 @@
-"""What a trained model tells of its data."""
+"""Evaluation, latents and figures of trained models."""

@@ -1,23 +1,23 @@
-"""A small classifier of images, to read what a conditional model draws."""
+"""A small image classifier, to check the samples of a conditional model."""
 
 import keras
 import numpy as np
 
 from tfp_realnvp.data import ImageData, training_batches
-from tfp_realnvp.images.image_distribution import quantize
+from tfp_realnvp.images.levels import quantize
 from tfp_realnvp.utils.hints import ArrayLike
 
 
 def trained_classifier(
     data: ImageData, steps: int = 1500, batch_size: int = 64, seed: int = 0
 ) -> keras.Model:
-    """A convolutional network that reads the labels of images.
+    """Trains a convolutional network to read the labels of images.
 
     Args:
       data: `ImageData` with classes or attributes.
       steps: Python `int`, batches to train on.
-      batch_size: Python `int`; less if there are not as many images.
-      seed: Python `int`, of the order of images; weights begin as Keras's global seed has it.
+      batch_size: Python `int`; smaller if there are fewer images.
+      seed: Python `int`, for the order of images; initial weights depend on Keras's global seed.
 
     Returns:
       `keras.Model` from images, of pixel values in `[0, num_levels)`, to the probabilities of
@@ -47,12 +47,12 @@ def trained_classifier(
 
 
 def read_conditions(classifier: keras.Model, images: ArrayLike, num_levels: int) -> np.ndarray:
-    """The conditions that a classifier reads in images.
+    """Reads the conditions of images with a classifier.
 
     Args:
-      classifier: As `trained_classifier` returns it.
-      images: Array of pixel values of shape `[n, height, width, channels]`; as in a picture,
-        they are rounded down to integers, and those outside of the levels clipped.
+      classifier: The result of `trained_classifier`.
+      images: Array of pixel values of shape `[n, height, width, channels]`. They are
+        rounded down to integers and clipped to the levels, as in a picture.
       num_levels: Python `int`, number of values a pixel takes.
 
     Returns:
@@ -66,17 +66,17 @@ def read_conditions(classifier: keras.Model, images: ArrayLike, num_levels: int)
 
 
 def accuracy(read: ArrayLike, conditions: ArrayLike, one_hot: bool, before: ArrayLike | None = None) -> float:
-    """How many conditions were read right.
+    """Computes the share of conditions that were read correctly.
 
     Args:
-      read: Array as `read_conditions` returns it.
-      conditions: Array of the same shape, of the right ones.
+      read: The result of `read_conditions`.
+      conditions: Array of the same shape, the true conditions.
       one_hot: Python `bool`, whether they are classes.
-      before: Array of the same shape, of those before a change, to count only what changed;
-        by default everything counts.
+      before: Array of the same shape, the conditions before a change, to count only changed ones;
+        by default all count.
 
     Returns:
-      Python `float`, a share of rows for classes, of single attributes else.
+      Python `float`, the share of rows for classes, else of single attributes.
     """
     right = np.asarray(read) == np.asarray(conditions)
     counts = np.ones_like(right) if before is None else np.asarray(conditions) != np.asarray(before)

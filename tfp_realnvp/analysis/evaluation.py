@@ -1,4 +1,4 @@
-"""Figures of merit of a model of images: bits per dimension, and how exactly it inverts."""
+"""Evaluates a model of images: bits per dimension, and how exactly it inverts."""
 
 import dataclasses
 import functools
@@ -10,7 +10,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_realnvp.data import ImageData, evaluation_batches
-from tfp_realnvp.images.image_distribution import bits_per_dim
+from tfp_realnvp.images.bits_per_dim import bits_per_dim
 from tfp_realnvp.models.flow_model import FlowModel
 from tfp_realnvp.utils.hints import ArrayLike, Shape
 
@@ -21,7 +21,7 @@ class Estimate:
 
     Attributes:
       mean: Python `float`.
-      standard_error: Python `float`, or None of a single value.
+      standard_error: Python `float`, or None for a single value.
     """
 
     mean: float
@@ -29,13 +29,13 @@ class Estimate:
 
     @classmethod
     def of(cls, values: ArrayLike) -> "Estimate":
-        """The estimate from independent values.
+        """Estimates the mean of independent values.
 
         Args:
           values: Array of shape `[n]`, `n` at least 1.
 
         Returns:
-          `Estimate`, whose standard error is the sample's deviation by `sqrt(n)`.
+          `Estimate`, whose standard error is the sample's standard deviation over `sqrt(n)`.
         """
         values = np.asarray(values, np.float64)
         error = values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else None
@@ -57,18 +57,18 @@ def log_prob_draws(
     batch_size: int = 64,
     verbose: int = 0,
 ) -> np.ndarray:
-    """Log-density of each image, dequantised several times.
+    """Computes the log-density of each image, dequantised several times.
 
     Args:
       model: `FlowModel` of images.
       data: `ImageData`.
       num_draws: Python `int`, how often each image is dequantised with fresh noise.
-      seed: Python `int`, which gives the same noise each time.
+      seed: Python `int`, seed of the noise.
       conditional: Python `bool`, whether the model takes conditions.
       split: `"test"` or `"train"`.
-      num_images: Python `int`, how many of the first images, by default all.
+      num_images: Python `int`, how many of the first images to use; all by default.
       batch_size: Python `int`.
-      verbose: Python `int`, as of `keras.Model.predict`: 1 shows a progress bar.
+      verbose: Python `int`, as in `keras.Model.predict`: 1 shows a progress bar.
 
     Returns:
       Array of shape `[num_draws, number of images]`, in nats.
@@ -85,7 +85,7 @@ def log_prob_draws(
 
 
 def mean_bits(log_prob: np.ndarray, event_shape: Shape) -> np.ndarray:
-    """Bits per dimension of each image, the mean over draws: a bound of its code length.
+    """Computes bits per dimension of each image, a mean over draws that bounds its code length.
 
     Args:
       log_prob: Array of shape `[num_draws, n]`, as `log_prob_draws` returns it.
@@ -98,12 +98,11 @@ def mean_bits(log_prob: np.ndarray, event_shape: Shape) -> np.ndarray:
 
 
 def importance_weighted_bits(log_prob: np.ndarray, event_shape: Shape) -> np.ndarray:
-    """Bits per dimension of each image by the importance-weighted bound over draws.
+    """Computes bits per dimension of each image by the importance-weighted bound over draws.
 
     The probability of an image of integers `x` is the mean of the density over its
-    noise, `P(x) = E p(x + u)`. The logarithm of a mean over draws is, in
-    expectation, below that of `P(x)` and above the mean of logarithms, the tighter the
-    more draws.
+    noise, `P(x) = E p(x + u)`. In expectation, the logarithm of a mean over draws is
+    below `log P(x)` and above the mean of logarithms. More draws make it tighter.
 
     Args:
       log_prob: Array of shape `[num_draws, n]`, as `log_prob_draws` returns it.
@@ -124,7 +123,7 @@ def importance_weighted_bits(log_prob: np.ndarray, event_shape: Shape) -> np.nda
 def log_prob_of_conditions(
     model: FlowModel, images: np.ndarray, conditions: np.ndarray, batch_size: int = 64
 ) -> np.ndarray:
-    """Log-density of each image under each of some conditions.
+    """Computes the log-density of each image under each of several conditions.
 
     Args:
       model: `FlowModel` of a conditional flow.
@@ -134,9 +133,9 @@ def log_prob_of_conditions(
       batch_size: Python `int`.
 
     Returns:
-      Array of shape `[n, m]`, in nats. Where classes are as likely as each other, its
-      largest column is the class by Bayes' rule, and `tfp.math.reduce_logmeanexp` of them
-      the log-density of the image whatever its class.
+      Array of shape `[n, m]`, in nats. If all classes are equally likely, the largest
+      column is the class by Bayes' rule, and `tfp.math.reduce_logmeanexp` over columns is the
+      log-density of the image without its class.
     """
     columns = (
         model.predict((images, np.tile(condition, (len(images), 1))), batch_size=batch_size, verbose=0)
@@ -146,11 +145,11 @@ def log_prob_of_conditions(
 
 
 def inversion_error(model: FlowModel, batches: Iterable[Any]) -> float:
-    """The largest `|x - decode(encode(x))|` over images, in units of a pixel's levels.
+    """Computes the largest `|x - decode(encode(x))|` over images, in units of a pixel's levels.
 
     Args:
       model: `FlowModel`.
-      batches: Iterable of batches of float images, or of pairs of them and conditions.
+      batches: Iterable of batches of float images, or of pairs of images and conditions.
 
     Returns:
       Python `float`.

@@ -1,4 +1,4 @@
-"""Moving through the latents of a model, image by image, for several visitors at a time."""
+"""Explores the latents of a model, image by image, for several visitors at a time."""
 
 import dataclasses
 import threading
@@ -8,18 +8,20 @@ import tensorflow as tf
 
 from tfp_realnvp.analysis import latents
 from tfp_realnvp.data import ImageData
-from tfp_realnvp.images.image_distribution import bits_per_dim, flow_of, quantize
+from tfp_realnvp.images.bits_per_dim import bits_per_dim
+from tfp_realnvp.images.image_distribution import flow_of
+from tfp_realnvp.images.levels import quantize
 from tfp_realnvp.models.flow_model import FlowModel
 from tfp_realnvp.utils.hints import ArrayLike, Seed
 
 
 @dataclasses.dataclass(frozen=True)
 class Shown:
-    """Images as they are shown, and what they cost.
+    """Images as they are shown, and their bits per dimension.
 
     Attributes:
       pixels: uint8 array of shape `[n, height, width, channels]`.
-      bits_per_dim: Float array of shape `[n]`, of just these integers, dequantised with the
+      bits_per_dim: Float array of shape `[n]`, of exactly these integers, dequantised with the
         model's fixed noise.
     """
 
@@ -32,7 +34,7 @@ class Anchors:
     """The four images that span a manifold.
 
     Attributes:
-      shown: `Shown` of the four.
+      shown: `Shown` of the four images.
       conditions: Array of shape `[4, size]`, or None.
       latents: `Tensor` of shape `[4, height, width, channels]`.
     """
@@ -45,21 +47,21 @@ class Anchors:
 class Explorer:
     """A trained model and test images to start from.
 
-    It keeps no state of a visitor; what it is asked at the same time it answers in turn.
+    It keeps no state of a visitor, and answers simultaneous requests one after the other.
 
     Args:
       model: `FlowModel` of an `image_distribution` of a `RealNVP`.
-      data: `ImageData` that the images are of.
+      data: `ImageData` that the images come from.
       images: uint8 array of shape `[n, height, width, channels]`.
       conditions: Array of shape `[n, size]`, for a conditional model.
 
     Attributes:
       data: `ImageData`.
-      num_scales: Python `int`, as of the `RealNVP`.
+      num_scales: Python `int`, number of scales of the `RealNVP`.
       num_conditions: Python `int`, size of a condition, or None.
 
     Raises:
-      ValueError: if there are no four images or, where conditions are classes, none of one class.
+      ValueError: if there are fewer than four images or, where conditions are classes, of one class.
     """
 
     def __init__(
@@ -79,7 +81,7 @@ class Explorer:
             raise ValueError(f"There must be four images{of_class}; there are {len(images)} in all.")
 
     def warm_up(self, *batch_sizes: int) -> None:
-        """Compiles what is needed for one image, for four, and for so many.
+        """Compiles the model for batches of one image, of four, and of the given sizes.
 
         Args:
           *batch_sizes: Python `int`s.
@@ -90,13 +92,13 @@ class Explorer:
             self.decoded(tf.repeat(anchors.latents[:1], n, axis=0), condition)
 
     def condition(self, which: int | list[int]) -> np.ndarray | None:
-        """A condition by its classes or attributes.
+        """Makes a condition from numbers of classes or attributes.
 
         Args:
-          which: Python `int` or list of them.
+          which: Python `int` or list of them, numbers of the class or the attributes.
 
         Returns:
-          float32 array of shape `[num_conditions]`, or None of a model without conditions.
+          float32 array of shape `[num_conditions]`, or None for a model without conditions.
         """
         if self.num_conditions is None:
             return None
@@ -105,7 +107,7 @@ class Explorer:
         return condition
 
     def anchors(self, random: np.random.Generator) -> Anchors:
-        """Four images, all of the same class where conditions are classes.
+        """Chooses four images, all of the same class if conditions are classes.
 
         Args:
           random: `np.random.Generator` that chooses them.
@@ -118,7 +120,7 @@ class Explorer:
         return self._encoded(self._images[chosen], conditions)
 
     def replaced(self, anchors: Anchors, place: int, image: np.ndarray) -> Anchors:
-        """`Anchors` with another image at a place, under the condition of the one before it.
+        """Replaces one of the four images by another, which gets the condition of the replaced one.
 
         Args:
           anchors: `Anchors`.
@@ -133,11 +135,11 @@ class Explorer:
         return self._encoded(pixels, anchors.conditions)
 
     def point(self, anchors: Anchors, phi: float, phi_prime: float) -> tf.Tensor:
-        """The latent at two angles of the manifold of equation 19.
+        """Computes the latent at two angles of the manifold of equation 19.
 
         Args:
           anchors: `Anchors`.
-          phi, phi_prime: Python `float`s, in radians; at 0 and 0 it is that of the first image.
+          phi, phi_prime: Python `float`s, in radians; 0 and 0 give the latent of the first image.
 
         Returns:
           `Tensor` of shape `[height, width, channels]`.
@@ -145,7 +147,7 @@ class Explorer:
         return latents.manifold(anchors.latents, [phi], [phi_prime])[0, 0]
 
     def decoded(self, z: tf.Tensor, condition: ArrayLike | None = None) -> Shown:
-        """The images of latents.
+        """Decodes latents to images.
 
         Args:
           z: `Tensor` of shape `[n, height, width, channels]`.
@@ -167,11 +169,11 @@ class Explorer:
         temperature: float = 1.0,
         condition: ArrayLike | None = None,
     ) -> Shown:
-        """The images of a latent, as `latents.resample` draws its finer scales anew.
+        """Decodes images of a latent whose finer scales are redrawn by `latents.resample`.
 
         Args:
           z: `Tensor` of shape `[height, width, channels]`.
-          num_kept, num_draws, seed, temperature: As of `latents.resample`.
+          num_kept, num_draws, seed, temperature: As in `latents.resample`.
           condition: Array of shape `[size]`, for a conditional model.
 
         Returns:
@@ -183,7 +185,7 @@ class Explorer:
     def _alike(self, number):
         if self._conditions is None:
             return np.ones(len(self._images), bool)
-        return self.data.alike(self._conditions, number)
+        return self.data.has_same_class(self._conditions, number)
 
     def _encoded(self, images, conditions):
         with self._turn:

@@ -1,4 +1,4 @@
-"""One and the same image model at another image size."""
+"""Applies an image model at another image size."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ tfd = tfp.distributions
 
 
 def for_event_shape(model: FlowModel, event_shape: Shape) -> FlowModel:
-    """A model of images of another size, with the same weights.
+    """Makes a model for images of another size, with the same weights.
 
     A `RealNVP` of images is convolutional: nothing in it depends on height and width. Conditions that
-    are images become as large as the event.
+    are images get the height and width of the event.
 
     Args:
       model: `FlowModel` of an `image_distribution` of a `RealNVP`.
@@ -26,7 +26,7 @@ def for_event_shape(model: FlowModel, event_shape: Shape) -> FlowModel:
       `FlowModel` that shares all variables with `model`; it is not compiled.
 
     Raises:
-      TypeError: if `model` is of another kind.
+      TypeError: if `model` is another kind of model.
       ValueError: if the images have another number of channels, or a side that the flow
         cannot halve often enough.
 

@@ -1,4 +1,4 @@
-"""The paper's figures: what is drawn, as images in rows and columns."""
+"""Computes the paper's figures, as images in rows and columns."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -17,9 +17,9 @@ class Figure:
     """Images in rows and columns, and the latents that they were decoded from.
 
     Attributes:
-      images: Float array of pixel values, of shape `[rows, columns, height, width, channels]`,
-        with an axis before these for the frames of an animation.
-      latents: `Tensor` of shape `[n, *event_shape]` of latents that were made of others, or
+      images: Float array of pixel values, of shape `[rows, columns, height, width, channels]`;
+        an animation has an axis of frames before these.
+      latents: `Tensor` of shape `[n, *event_shape]`, latents that were computed from others, or
         None.
       conditional_input: Array of their conditions, or None.
     """
@@ -38,15 +38,15 @@ def samples(
     conditional_input: TensorLike | None = None,
     batch_size: int = 64,
 ) -> Figure:
-    """Samples, of the conditions of one row in each.
+    """Draws samples; each row has the same conditions.
 
     Args:
       model: `FlowModel` of images.
       rows, columns: Python `int`s.
-      temperature: Python `float`, or one for each row, which then show the same latents.
+      temperature: Python `float`, or one for each row; all rows then show the same latents.
       seed: Python `int`.
       conditional_input: Array of shape `[columns, size]`, for a conditional model.
-      batch_size: Python `int`, images that are decoded at a time.
+      batch_size: Python `int`, images to decode at a time.
 
     Returns:
       `Figure`.
@@ -74,17 +74,17 @@ def beside_data(
     conditional_input: TensorLike | None = None,
     batch_size: int = 64,
 ) -> Figure:
-    """Images of a data set on the left, as many samples on the right.
+    """Shows images of a data set on the left and as many samples on the right.
 
     Args:
       model: `FlowModel` of images.
-      images: Integer array of shape `[n, height, width, channels]`, as many as make whole rows.
+      images: Integer array of shape `[n, height, width, channels]`, `n` a multiple of `columns`.
       columns: Python `int`, images in a row of either half.
       temperature: Python `float`.
       seed: Python `int`.
       conditional_input: Array of shape `[n, size]`, for a conditional model; a sample has the
         condition of the image in the same place.
-      batch_size: Python `int`, images that are decoded at a time.
+      batch_size: Python `int`, images to decode at a time.
 
     Returns:
       `Figure`, with a white column between the halves.
@@ -94,20 +94,20 @@ def beside_data(
     """
     samples = model.sample(len(images), seed, temperature, conditional_input, batch_size)
     left, right = (np.reshape(half, [-1, columns, *images.shape[1:]]) for half in (images, samples))
-    white = np.full_like(right[:, :1], np.inf)  # Clipped to the highest level, whichever that is.
+    white = np.full_like(right[:, :1], np.inf)  # Clipped to the highest level.
     return Figure(np.concatenate([left, white, right], axis=1))
 
 
 def reconstructions(
     model: FlowModel, images: np.ndarray, conditional_input: TensorLike | None = None, batch_size: int = 64
 ) -> Figure:
-    """Images, and below each the one that its latent gives.
+    """Shows images, and below each the image decoded from its latent.
 
     Args:
       model: `FlowModel` of images.
       images: Integer array of shape `[n, height, width, channels]`.
       conditional_input: Array of shape `[n, size]`, for a conditional model.
-      batch_size: Python `int`, images that are encoded or decoded at a time.
+      batch_size: Python `int`, images to encode or decode at a time.
 
     Returns:
       `Figure` of two rows.
@@ -123,16 +123,16 @@ def manifold(
     num_angles: int = 8,
     batch_size: int = 64,
 ) -> Figure:
-    """The manifold of four images (equation 19), or of eight as an animation.
+    """Shows the manifold of four images (equation 19), or of eight as an animation.
 
     Args:
       model: `FlowModel` of images.
       images: Integer array of four or eight images, `[n, height, width, channels]`.
       conditional_input: Array of shape `[n, size]`, for a conditional model; all latents are
         decoded under the first condition.
-      num_angles: Python `int`, rows and columns; the frames of an animation are 5 times as
-        many.
-      batch_size: Python `int`, images that are decoded at a time.
+      num_angles: Python `int`, number of rows and columns; an animation has 5 times as many
+        frames.
+      batch_size: Python `int`, images to decode at a time.
 
     Returns:
       `Figure` of `num_angles` rows and columns; for eight images with an axis of frames.
@@ -141,8 +141,8 @@ def manifold(
       ValueError: if there are neither four nor eight images.
 
     #### References
-    Dinh et al. (2017), figure 6; with eight images the authors' code, whose third angle is
-    the time here, in 40 frames.
+    Dinh et al. (2017), figure 6; for eight images the authors' code, whose third angle is
+    time here, in 40 frames by default.
     """
     if len(images) not in (4, 8):
         raise ValueError(f"`images` must be four or eight; got {len(images)}.")
@@ -164,22 +164,22 @@ def coarsest_scales(
     noise_seed: int | None = None,
     batch_size: int = 64,
 ) -> Figure:
-    """What of images stays with the latents of fewer and fewer scales, the coarsest ones.
+    """Shows images decoded from fewer and fewer scales of their latents, the coarsest ones.
 
     Args:
       model: `FlowModel` of images.
       images: Integer array of shape `[n, height, width, channels]`.
-      num_scales: Python `int`, as of the `RealNVP`.
+      num_scales: Python `int`, number of scales of the `RealNVP`.
       conditional_input: Array of shape `[n, size]`, for a conditional model.
-      noise_seed: Python `int`, to give the finer scales noise; by default they are zero.
-      batch_size: Python `int`, images that are encoded or decoded at a time.
+      noise_seed: Python `int`, to fill the finer scales with noise; by default they are zero.
+      batch_size: Python `int`, images to encode or decode at a time.
 
     Returns:
-      `Figure`: a row an image, first the image itself, then with all scales, without the
-      finest, and so on; none are left in the last column.
+      `Figure` with a row per image: first the image itself, then with all scales, without the
+      finest, and so on; the last column has no scales left.
 
     #### References
-    Dinh et al. (2017), appendix D; "compression" and "noise" of the authors' code.
+    Dinh et al. (2017), appendix D; "compression" and "noise" in the authors' code.
     """
     z = model.encode(images, conditional_input, batch_size)
     noise = (
@@ -201,13 +201,13 @@ def larger_samples(
     seed: int = 0,
     conditional_input: TensorLike | None = None,
 ) -> Figure:
-    """Samples larger than the images that the model was trained on.
+    """Draws samples larger than the images that the model was trained on.
 
     Args:
       model: `FlowModel` of an `image_distribution` of a `RealNVP`.
-      factor: Python `int`, by which they are higher and wider.
+      factor: Python `int`, factor on height and width.
       rows, columns: Python `int`s.
-      temperature: Python `float`, or one for each row, as of `samples`.
+      temperature: Python `float`, or one for each row, as in `samples`.
       seed: Python `int`.
       conditional_input: Array of shape `[columns, size]`, for a conditional model.
 
@@ -229,21 +229,21 @@ def mosaic(
     conditional_input: np.ndarray | None = None,
     batch_size: int = 64,
 ) -> Figure:
-    """One large image, of the latents of images side by side.
+    """Decodes the latents of images, side by side, as one large image.
 
     Args:
       model: `FlowModel` of an `image_distribution` of a `RealNVP`.
-      images: Integer array of shape `[n, height, width, channels]`, as many as make whole rows.
+      images: Integer array of shape `[n, height, width, channels]`, `n` a multiple of `columns`.
       columns: Python `int`, images in a row.
       conditional_input: Array of shape `[n, size]`, for a conditional model; the mosaic is
         decoded under the first condition.
-      batch_size: Python `int`, images that are encoded at a time.
+      batch_size: Python `int`, images to encode at a time.
 
     Returns:
       `Figure` of a single image.
 
     #### References
-    "Concatenation" of the authors' code.
+    "Concatenation" in the authors' code.
     """
     z = latents.mosaic(model.encode(images, conditional_input, batch_size), columns)[None]
     larger = for_event_shape(model, z.shape[1:])
@@ -257,17 +257,17 @@ def changed_conditions(
     new_conditions: np.ndarray,
     batch_size: int = 64,
 ) -> Figure:
-    """Images under other conditions: latents under the true one, decoded under another.
+    """Shows images under other conditions: encoded under the true one, decoded under another.
 
     Args:
-      model: `FlowModel` of images under conditions.
+      model: Conditional `FlowModel` of images.
       images: Integer array of shape `[n, height, width, channels]`.
       conditional_input: Array of shape `[n, size]`.
       new_conditions: Array of shape `[n, m, size]`, `m` other conditions for each image.
-      batch_size: Python `int`, images that are encoded or decoded at a time.
+      batch_size: Python `int`, images to encode or decode at a time.
 
     Returns:
-      `Figure`: a row an image, first the image itself, then under each new condition.
+      `Figure` with a row per image: first the image itself, then under each new condition.
 
     #### References
     Dinh et al. (2017), section 4.2 and appendix F: `g(f(x; y); y')`.
@@ -286,16 +286,16 @@ def interpolations(
     conditional_input: np.ndarray | None = None,
     batch_size: int = 64,
 ) -> Figure:
-    """From one image to another through their latents.
+    """Interpolates from one image to another through their latents.
 
     Args:
       model: `FlowModel` of images.
-      images: Integer array of shape `[n, height, width, channels]`, `n` even: those of the first
-        half become those of the second, a row each.
+      images: Integer array of shape `[n, height, width, channels]`, `n` even. Each row leads
+        from an image of the first half to one of the second half.
       num_steps: Python `int`, images in a row.
       conditional_input: Array of shape `[n, size]`, for a conditional model; all latents are
         decoded under the first condition.
-      batch_size: Python `int`, images that are encoded or decoded at a time.
+      batch_size: Python `int`, images to encode or decode at a time.
 
     Returns:
       `Figure`.
@@ -314,7 +314,7 @@ def arithmetic(
     conditional_input: TensorLike | None = None,
     batch_size: int = 64,
 ) -> Figure:
-    """Images moved along the direction from the latents of some images to those of others.
+    """Moves images along the direction from latents without a property to latents with it.
 
     ```none
     z(factor) = encode(image) + factor (mean(encode(with_it)) - mean(encode(without_it)))
@@ -322,12 +322,12 @@ def arithmetic(
 
     Args:
       model: `FlowModel` of images.
-      images: Integer array of shape `[n, height, width, channels]`, a row for each.
-      with_it, without_it: Such arrays, of images that have a property and of others.
-      factors: Numbers, how far to go, a column each.
+      images: Integer array of shape `[n, height, width, channels]`, one per row.
+      with_it, without_it: Such arrays of images with the property and of images without it.
+      factors: Numbers, how far to move, one per column.
       conditional_input: Array of shape `[size]`, for a conditional model: the same condition
         for all images.
-      batch_size: Python `int`, images that are encoded or decoded at a time.
+      batch_size: Python `int`, images to encode or decode at a time.
 
     Returns:
       `Figure`.
@@ -343,7 +343,7 @@ def _first(conditional_input):
 
 
 def _decoded(model, z, conditional_input, batch_size):
-    """`Figure` of latents in rows and columns."""
+    """Decodes latents in rows and columns to a `Figure`."""
     flat = tf.reshape(z, [-1, *z.shape[-3:]])
     images = model.decode(flat, conditional_input, batch_size)
     return Figure(np.reshape(images, z.shape), flat, conditional_input)

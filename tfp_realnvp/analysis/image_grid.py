@@ -1,10 +1,10 @@
-"""Images side by side, as PNG files and animations."""
+"""Writes images side by side to PNG files and animations."""
 
 from collections.abc import Iterable
 
 import numpy as np
 
-from tfp_realnvp.images.image_distribution import quantize
+from tfp_realnvp.images.levels import quantize
 from tfp_realnvp.utils.hints import ArrayLike, Path
 
 SMALLEST_WIDTH = 640
@@ -19,11 +19,11 @@ def image_grid(images: ArrayLike, num_levels: int = 256) -> np.ndarray:
       num_levels: Python `int`, number of values a pixel takes.
 
     Returns:
-      Float array of shape `[rows (height + 1), columns (width + 1), 3]`, of the width as drawn,
-      with values in [0, 1]: a grey line of one pixel after each row and column.
+      Float array of shape `[rows (height + 1), columns (width + 1), 3]`, with the width after
+      `drawable` and values in [0, 1]. A grey line of one pixel follows each row and column.
 
     Raises:
-      ValueError: if `images` are of another shape.
+      ValueError: if `images` have another shape.
     """
     if np.ndim(images) != 5 or 0 in np.shape(images):
         raise ValueError(
@@ -38,26 +38,26 @@ def image_grid(images: ArrayLike, num_levels: int = 256) -> np.ndarray:
 
 
 def drawable(images: np.ndarray) -> np.ndarray:
-    """Images in grey or RGB; of other numbers of channels than 1 or 3 each is one in grey, side by side.
+    """Makes images grey or RGB; if there are not 1 or 3 channels, puts channels side by side in grey.
 
-    What a second, fourth or fifth channel is, transparency or infrared, an array does not say.
+    An array does not say whether a second, fourth or fifth channel is transparency or infrared.
 
     Args:
       images: Array of shape `[..., height, width, channels]`.
 
     Returns:
-      The same, or one of shape `[..., height, channels width, 1]`.
+      `images`, or an array of shape `[..., height, channels width, 1]`.
     """
     channels = images.shape[-1]
     return images if channels in (1, 3) else np.concatenate(np.split(images, channels, axis=-1), axis=-2)
 
 
 def save_image_grid(path: Path, images: ArrayLike, num_levels: int = 256) -> None:
-    """Writes `image_grid` to a PNG file, enlarged by a whole factor where it is small.
+    """Writes an `image_grid` to a PNG file, enlarged by a whole factor if it is small.
 
     Args:
       path: Name of the file.
-      images: As `image_grid` takes them.
+      images: As in `image_grid`.
       num_levels: Python `int`, number of values a pixel takes.
     """
     import matplotlib.image  # Only pictures need it.
@@ -68,14 +68,14 @@ def save_image_grid(path: Path, images: ArrayLike, num_levels: int = 256) -> Non
 def save_animation(
     path: Path, frames: Iterable[ArrayLike], num_levels: int = 256, milliseconds: int = 100
 ) -> None:
-    """Writes one `image_grid` after the other to a GIF file that plays for ever.
+    """Writes a GIF file that shows one `image_grid` after the other, for ever.
 
     Args:
       path: Name of the file.
       frames: Array of shape `[num_frames, rows, columns, height, width, channels]`, each as
-        `image_grid` takes it.
+        in `image_grid`.
       num_levels: Python `int`, number of values a pixel takes.
-      milliseconds: Python `int`, for which a frame is shown.
+      milliseconds: Python `int`, duration of a frame.
     """
     import PIL.Image  # Only this needs pillow.
 
@@ -84,7 +84,7 @@ def save_animation(
 
 
 def _picture(images, num_levels):
-    """The grid, large enough, in bytes."""
+    """The grid as uint8, enlarged if it is small."""
     grid = np.round(255 * image_grid(images, num_levels)).astype(np.uint8)
     factor = max(1, round(SMALLEST_WIDTH / grid.shape[1]))
     return np.kron(grid, np.ones((factor, factor, 1), np.uint8))

@@ -1,4 +1,4 @@
-"""What can be done to the latents of images: manifolds, interpolation, scales, mosaics."""
+"""Operations on the latents of images: manifolds, interpolation, scales, mosaics."""
 
 import functools
 
@@ -6,16 +6,16 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfp_realnvp.bijectors import Squeeze
-from tfp_realnvp.images.image_distribution import stateless_seed
+from tfp_realnvp.flows.scales import scales
 from tfp_realnvp.models.flow_model import FlowModel
 from tfp_realnvp.utils.hints import ArrayLike, Seed, TensorLike
+from tfp_realnvp.utils.seeds import stateless_seed
 
 tfb = tfp.bijectors
 
 
 def manifold(latents: TensorLike, *angles: ArrayLike) -> tf.Tensor:
-    """Combinations of latents on a sphere, which have the norm of Gaussian noise as they have.
+    """Combines latents on a sphere, so that the results also have the norm of Gaussian noise.
 
     For four latents and two angles, equation 19,
 
@@ -24,7 +24,7 @@ def manifold(latents: TensorLike, *angles: ArrayLike) -> tf.Tensor:
     ```
 
     for two latents and one angle `cos(a) z1 + sin(a) z2`, for eight latents and three
-    angles the version of the authors' code.
+    angles the formula in the authors' code.
 
     Args:
       latents: `Tensor` of `2 ** len(angles)` latents, of shape `[2 ** k, *event_shape]`.
@@ -34,7 +34,7 @@ def manifold(latents: TensorLike, *angles: ArrayLike) -> tf.Tensor:
       `Tensor` of shape `[len(angles[0]), ..., len(angles[k - 1]), *event_shape]`.
 
     Raises:
-      ValueError: if the number of latents is not two to the number of angles.
+      ValueError: if the number of latents is not two to the power of the number of angles.
 
     #### References
     Dinh et al. (2017), section 4.2, equation 19.
@@ -54,7 +54,7 @@ def manifold(latents: TensorLike, *angles: ArrayLike) -> tf.Tensor:
 
 
 def interpolation(first: TensorLike, second: TensorLike, num_steps: int) -> tf.Tensor:
-    """From one latent to another in steps of the same angle.
+    """Interpolates from one latent to another in equal angles.
 
     ```none
     z = cos(a) first + sin(a) second,   a from 0 to pi / 2
@@ -62,7 +62,7 @@ def interpolation(first: TensorLike, second: TensorLike, num_steps: int) -> tf.T
 
     Args:
       first, second: `Tensor`s of latents, of the same shape.
-      num_steps: Python `int`, number of latents, both ends among them.
+      num_steps: Python `int`, number of latents, including both ends.
 
     Returns:
       `Tensor` of shape `[num_steps, *first.shape]`.
@@ -70,40 +70,17 @@ def interpolation(first: TensorLike, second: TensorLike, num_steps: int) -> tf.T
     return manifold(tf.stack([first, second]), np.linspace(0, np.pi / 2, num_steps))
 
 
-def scales(event_shape: tuple[int, int, int], num_scales: int) -> np.ndarray:
-    """The scale at which each element of a latent is factored out.
-
-    Args:
-      event_shape: `(height, width, channels)` of an image.
-      num_scales: Python `int`, as of `RealNVP`.
-
-    Returns:
-      Integer array of shape `event_shape`: 0 for the finest scale, `num_scales - 1` for
-      the coarsest.
-
-    #### References
-    Dinh et al. (2017), section 3.6.
-    """
-    if num_scales == 1:
-        return np.zeros(event_shape, np.int32)
-    height, width, channels = event_shape
-    half = height // 2, width // 2, 2 * channels
-    going_on = 1 + scales(half, num_scales - 1)
-    squeezed = np.concatenate([going_on, np.zeros(half, np.int32)], axis=-1)
-    return Squeeze("ordered").inverse(squeezed).numpy()
-
-
 def keep_coarsest(
     latents: TensorLike, num_kept: int, num_scales: int, noise: TensorLike | None = None
 ) -> tf.Tensor:
-    """Latents with only their coarsest scales, which is what a compressed image would keep.
+    """Keeps only the coarsest scales of latents, as a compressed image would.
 
     Args:
       latents: `Tensor` of shape `[..., height, width, channels]`.
-      num_kept: Python `int` from 0 to `num_scales`, how many scales stay.
-      num_scales: Python `int`, as of the `RealNVP`.
-      noise: `Tensor` that broadcasts against `latents`, to take the place of the finer
-        scales; by default zeros.
+      num_kept: Python `int` from 0 to `num_scales`, number of scales to keep.
+      num_scales: Python `int`, number of scales of the `RealNVP`.
+      noise: `Tensor` that broadcasts against `latents` and replaces the finer scales; zeros
+        by default.
 
     Returns:
       `Tensor` of the shape of `latents`.
@@ -130,16 +107,16 @@ def resample(
     seed: Seed | None = None,
     temperature: float = 1.0,
 ) -> tf.Tensor:
-    """A latent with its coarsest scales as they are, and the finer ones drawn anew.
+    """Keeps the coarsest scales of a latent and redraws the finer ones.
 
     Args:
       latents: `Tensor` of shape `[height, width, channels]`, a single one.
-      num_kept: Python `int` from 0 to `num_scales`, how many scales stay.
-      num_scales: Python `int`, as of the `RealNVP`.
+      num_kept: Python `int` from 0 to `num_scales`, number of scales to keep.
+      num_scales: Python `int`, number of scales of the `RealNVP`.
       num_draws: Python `int`.
-      seed: Python `int` or stateless seed `Tensor` of shape `[2]`, which give the same draws
-        each time, or None.
-      temperature: Python `float`, the deviation of what is drawn.
+      seed: Python `int` or stateless seed `Tensor` of shape `[2]`, for the same draws each
+        time, or None.
+      temperature: Python `float`, the standard deviation of the finer scales.
 
     Returns:
       `Tensor` of shape `[num_draws, height, width, channels]`.
@@ -154,7 +131,7 @@ def resample(
 
 
 def mosaic(latents: tf.Tensor, columns: int) -> tf.Tensor:
-    """Latents side by side, as the latent of one large image.
+    """Puts latents side by side, as the latent of one large image.
 
     Args:
       latents: `Tensor` of shape `[rows * columns, height, width, channels]`.
@@ -164,7 +141,7 @@ def mosaic(latents: tf.Tensor, columns: int) -> tf.Tensor:
       `Tensor` of shape `[rows * height, columns * width, channels]`.
 
     #### References
-    The authors' code, its "concatenation".
+    "Concatenation" in the authors' code.
     """
     n, height, width, channels = latents.shape
     rows = tf.reshape(latents, [n // columns, columns, height, width, channels])
@@ -174,7 +151,7 @@ def mosaic(latents: tf.Tensor, columns: int) -> tf.Tensor:
 def round_trip_error(
     model: FlowModel, latents: TensorLike, conditional_input: TensorLike | None = None, batch_size: int = 64
 ) -> float:
-    """How exactly latents come back from the images they give, `|encode(decode(z)) - z|`.
+    """Measures how exactly latents come back from their images, `|encode(decode(z)) - z|`.
 
     Args:
       model: `FlowModel`.
@@ -183,7 +160,7 @@ def round_trip_error(
       batch_size: Python `int`.
 
     Returns:
-      Python `float`, the largest difference of an element; latents have deviation 1.
+      Python `float`, the largest difference in any element; latents have standard deviation 1.
     """
     images = model.decode(latents, conditional_input, batch_size=batch_size)
     again = model.encode(images, conditional_input, batch_size=batch_size)

@@ -1,4 +1,4 @@
-"""Curves and histograms of bits per dimension."""
+"""Draws curves and histograms of bits per dimension."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +15,7 @@ def learning_curves(
 
     Args:
       path: Name of the PNG file.
-      history: Dictionary of lists, as `RunFolder.history` gives it.
+      history: Dictionary of lists, as `RunFolder.history` returns it.
       reference: Python `float`, bits per dimension to draw as a line, such as the paper's.
     """
     figure = _figure(height=4)
@@ -31,13 +31,13 @@ def learning_curves(
 
 
 def histograms(path: Path, bits: Mapping[str, np.ndarray]) -> None:
-    """Draws how bits per dimension of single images are distributed, a row for each set of images.
+    """Draws a histogram of the bits per dimension of single images for each set, one set per row.
 
     Args:
       path: Name of the PNG file.
-      bits: Dictionary of arrays of bits per dimension, by the names of the sets. The first one
-        sets the scale: what lies further above it than it is wide is in the last bar. Those
-        that are not finite are left out.
+      bits: Dictionary of arrays of bits per dimension, by the names of the sets. The first set
+        gives the scale: values that exceed its maximum by more than its range are in the last
+        bar. Values that are not finite are left out.
     """
     figure = _figure(height=0.9 * len(bits) + 0.6)
     axes = figure.subplots(len(bits), sharex=True, squeeze=False)[:, 0]

@@ -1,4 +1,4 @@
-"""Data sets of images by name."""
+"""Image data sets by name."""
 
 import functools
 from collections.abc import Callable
@@ -39,17 +39,17 @@ def load(name: str, data_dir: Path | None = None, image_size: int | None = None)
 
     Args:
       name: One of `DATASETS`.
-      data_dir: Where it is: the folder for `"folder"`, the file for `"array"`, a folder of
-        TensorFlow Datasets for others; without meaning for `"digits"`.
-      image_size: Python `int`, for `"folder"` the side to which images are resized.
+      data_dir: Location of the data: the folder for `"folder"`, the file for `"array"`, a
+        folder of TensorFlow Datasets for others; ignored for `"digits"`.
+      image_size: Python `int`, side to which images are resized; only for `"folder"`.
 
     Returns:
       `ImageData`.
 
     Raises:
-      ValueError: if there is no data set of that name, it cannot be resized, or a file holds
-        something else.
-      FileNotFoundError: if the data are not there.
+      ValueError: if there is no data set with that name, it cannot be resized, or a file has
+        other contents.
+      FileNotFoundError: if the data cannot be found.
       NotADirectoryError: if a file is given in place of a folder.
     """
     if name not in DATASETS:

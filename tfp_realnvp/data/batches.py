@@ -1,4 +1,4 @@
-"""The batches that training and evaluation see of a data set of images."""
+"""Makes the batches of an image data set for training and evaluation."""
 
 import math
 
@@ -6,14 +6,14 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_realnvp.data.image_data import ImageData
-from tfp_realnvp.images.image_distribution import dequantize
+from tfp_realnvp.images.dequantization import dequantize
 from tfp_realnvp.utils.arguments import check_integer
 
 CACHED_BYTES = 4 * 2**30
 """Data sets up to this size stay in memory once they have been read."""
 
 SHUFFLED = 20_000
-"""Images among which a data set that does not stay in memory is shuffled."""
+"""Images in the shuffle buffer of a data set that does not stay in memory."""
 
 
 def training_batches(
@@ -24,25 +24,25 @@ def training_batches(
     seed: int | None = None,
     start: int = 0,
 ) -> tf.data.Dataset:
-    """Endless batches of the training split, in a new order every time through it.
+    """Makes endless batches of the training split, in a new order in each pass.
 
-    Order, windows and mirror images are functions of the seed and of the number of the batch,
-    so that training can go on anywhere in the stream.
+    Order, windows and flips depend only on the seed and the number of the batch, so that
+    training can resume anywhere in the stream.
 
     Args:
       data: `ImageData`.
       batch_size: Python `int`; every batch has this size.
       conditional: Python `bool`, whether to give pairs of images and conditions.
-      flip: Python `bool`, whether to mirror every other image at random.
-      seed: Python `int`, which gives the same batches whenever they are made anew, or None.
-      start: Python `int`, number of the batch to begin with.
+      flip: Python `bool`, whether to mirror each image with probability 1/2.
+      seed: Python `int`, for the same batches each time, or None.
+      start: Python `int`, number of the first batch.
 
     Returns:
       `tf.data.Dataset` of images, uint8 of shape `[batch_size, *event_shape]`, or of pairs
       of images and conditions, float32 of shape `[batch_size, num_conditions]`.
 
     Raises:
-      ValueError: if the split has less than `batch_size` images, or no labels and
+      ValueError: if the split has fewer than `batch_size` images, or no labels and
         `conditional` is set.
     """
     if batch_size > data.num_train:
@@ -80,22 +80,22 @@ def evaluation_batches(
     split: str = "test",
     noise_seed: int | None = None,
 ) -> tf.data.Dataset:
-    """Batches of a split in its own order, always the same ones.
+    """Makes batches of a split in its own order, the same each time.
 
     Args:
       data: `ImageData`.
       batch_size: Python `int`; the last batch may be smaller.
       conditional: Python `bool`, whether to give pairs of images and conditions.
-      num_images: Python `int`, how many of the first images, by default all.
+      num_images: Python `int`, how many of the first images to use; all by default.
       split: `"test"` or `"train"`.
       noise_seed: Python `int`, to dequantise each image with noise that depends on this seed
-        and on the number of the image; None to give the integers.
+        and on the number of the image; None to keep integers.
 
     Returns:
-      `tf.data.Dataset` as `training_batches`; images are float32 with noise.
+      `tf.data.Dataset` as from `training_batches`; images with noise are float32.
 
     Raises:
-      ValueError: if the split is neither, or has no labels and `conditional` is set.
+      ValueError: if `split` is neither, or has no labels and `conditional` is set.
     """
     if split not in ("test", "train"):
         raise ValueError(f"`split` must be 'test' or 'train'; got {split!r}.")
@@ -119,11 +119,11 @@ def evaluation_batches(
 def first_images(
     data: ImageData, num_images: int, split: str = "test"
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """The first images of a split and, if it has labels, their conditions.
+    """Returns the first images of a split and, if it has labels, their conditions.
 
     Args:
       data: `ImageData`.
-      num_images: Python `int`, at most as many as there are.
+      num_images: Python `int`; a smaller split gives all its images.
       split: `"test"` or `"train"`.
 
     Returns:
@@ -136,11 +136,11 @@ def first_images(
 
 
 def conditions_to_draw(data: ImageData, num_images: int = 8) -> np.ndarray:
-    """Conditions to draw samples under: all classes, or the attributes of some test images.
+    """Returns conditions for samples: all classes, or the attributes of some test images.
 
     Args:
       data: `ImageData` with labels.
-      num_images: Python `int`, how many images, where there are attributes.
+      num_images: Python `int`, number of test images, if there are attributes.
 
     Returns:
       float32 array of shape `[n, num_conditions]`.
@@ -158,7 +158,7 @@ def _passes(images, buffer_size, seed, first):
     """All images again and again, shuffled by the seed and the number of the pass."""
 
     def shuffled(i):
-        tf.random.set_seed(seed % 2**30 + 1)  # Of the graph of this function alone; not 0.
+        tf.random.set_seed(seed % 2**30 + 1)  # For the graph of this function only; not 0.
         return images.shuffle(buffer_size, i, reshuffle_each_iteration=False)
 
     return tf.data.Dataset.counter(first).flat_map(shuffled)
@@ -174,7 +174,7 @@ def _window(image, event_shape, seed):
 
 
 def _seeds(seed, start):
-    """Stateless seeds of shape `[2]`, of every number from `start` on."""
+    """Stateless seeds of shape `[2]`, one for every number from `start` on."""
     return tf.data.Dataset.counter(start).map(lambda i: tf.stack([tf.constant(seed, tf.int64), i]))
 
 

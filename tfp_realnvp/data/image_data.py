@@ -1,4 +1,4 @@
-"""What a source of images gives."""
+"""The form in which every source returns its images."""
 
 import dataclasses
 
@@ -13,14 +13,14 @@ class ImageData:
     """A data set of images with a training and a test split.
 
     Attributes:
-      train, test: `tf.data.Dataset`s, of a known number, of pairs of an image, uint8 of shape
-        `event_shape`, and its label: the number of its class, a boolean vector of its
-        `attributes`, or 0 where there are neither. Images may be larger than `event_shape`:
-        batches then hold a window of each, at a random place.
+      train, test: `tf.data.Dataset`s of known cardinality. Each element is a pair of an image,
+        uint8 of shape `event_shape`, and its label: the number of its class, a boolean vector of
+        its `attributes`, or 0 if there are neither. Images may be larger than `event_shape`:
+        batches then hold a random window of each.
       event_shape: `(height, width, channels)`.
       num_levels: Python `int`, number of values a pixel takes.
-      num_classes: Python `int`, or None where there are no classes.
-      attributes: Names of what labels tell, each true or false of an image, or None.
+      num_classes: Python `int`, or None if there are no classes.
+      attributes: Names of the attributes in a label, each true or false for an image, or None.
     """
 
     train: tf.data.Dataset
@@ -42,14 +42,14 @@ class ImageData:
 
     @property
     def num_conditions(self) -> int | None:
-        """Python `int`, size of the vector which is an image's condition, or None."""
+        """Python `int`, size of an image's condition vector, or None without labels."""
         return len(self.attributes) if self.attributes else self.num_classes
 
     def check_has_labels(self, data_dir: Path | None = None) -> None:
-        """Checks that an image has a condition.
+        """Checks that images have labels.
 
         Args:
-          data_dir: Where the images are, for the error, or None.
+          data_dir: Location of the images, for the error, or None.
 
         Raises:
           ValueError: if there are neither classes nor attributes.
@@ -59,7 +59,7 @@ class ImageData:
             raise ValueError(f"`conditional` needs images with classes or attributes; {those} have none.")
 
     def conditions(self, labels: TensorLike) -> tf.Tensor:
-        """Labels of images as conditions of a flow.
+        """Converts labels of images to conditions of a flow.
 
         Args:
           labels: `Tensor` or array of classes, of shape `[n]`, or of attributes, of shape
@@ -74,12 +74,12 @@ class ImageData:
         self.check_has_labels()
         return tf.cast(labels, tf.float32) if self.attributes else tf.one_hot(labels, self.num_classes)
 
-    def alike(self, conditions: np.ndarray, number: int = 0) -> np.ndarray:
-        """Which images have the class of one of them; all have, where conditions are attributes.
+    def has_same_class(self, conditions: np.ndarray, number: int = 0) -> np.ndarray:
+        """Finds the images with the class of one of them; all images, if conditions are attributes.
 
         Args:
           conditions: Array of shape `[n, num_conditions]`.
-          number: Python `int`, of the one.
+          number: Python `int`, number of the one image.
 
         Returns:
           Boolean array of shape `[n]`.
@@ -93,13 +93,13 @@ def arrays(
     num_levels: int = 256,
     num_classes: int | None = None,
 ) -> ImageData:
-    """`ImageData` from arrays in memory.
+    """Makes `ImageData` from arrays in memory.
 
     Args:
       train, test: Pairs of arrays, uint8 images of shape `[n, height, width, channels]` and
-        their classes of shape `[n]`, zeros where there are none.
+        their classes of shape `[n]`, zeros if there are none.
       num_levels: Python `int`, number of values a pixel takes.
-      num_classes: Python `int`, or None where there are no classes.
+      num_classes: Python `int`, or None if there are no classes.
 
     Returns:
       `ImageData`.

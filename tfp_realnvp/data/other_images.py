@@ -1,15 +1,15 @@
-"""Images that are none of a data set: what does a model of it make of them?"""
+"""Images from outside a data set, to test how a model of it scores them."""
 
 import numpy as np
 import tensorflow as tf
 
 from tfp_realnvp.data.datasets import digits
 from tfp_realnvp.data.image_data import ImageData
-from tfp_realnvp.data.to_levels import levels
+from tfp_realnvp.data.to_levels import to_levels
 
 
-def elsewhere(data: ImageData, num_images: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Images from elsewhere, of the shape and the levels of a data set's.
+def other_images(data: ImageData, num_images: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Makes images from elsewhere, with the shape and levels of a data set.
 
     Args:
       data: `ImageData`.
@@ -17,9 +17,9 @@ def elsewhere(data: ImageData, num_images: int, seed: int = 0) -> dict[str, np.n
       seed: Python `int`.
 
     Returns:
-      Dictionary of uint8 arrays of shape `[num_images, *event_shape]` by what they show:
+      Dictionary of uint8 arrays of shape `[num_images, *event_shape]` by their contents:
       uniform noise, a single colour, windows of the photographs that come with
-      scikit-learn, and its handwritten digits (fewer than asked for if there are not as many).
+      scikit-learn, and its handwritten digits (fewer if there are not that many).
     """
     random = np.random.default_rng(seed)
     *sides, channels = data.event_shape
@@ -29,13 +29,13 @@ def elsewhere(data: ImageData, num_images: int, seed: int = 0) -> dict[str, np.n
         "single colour": np.broadcast_to(
             random.integers(0, data.num_levels, (num_images, 1, 1, channels)), shape
         ).astype(np.uint8),
-        "photographs": levels(_windows(random, num_images, sides), channels, data.num_levels),
-        "handwritten digits": levels(_digits(num_images, sides), channels, data.num_levels),
+        "photographs": to_levels(_windows(random, num_images, sides), channels, data.num_levels),
+        "handwritten digits": to_levels(_digits(num_images, sides), channels, data.num_levels),
     }
 
 
 def _windows(random, num_images, sides):
-    """Random windows of two photographs, of 427 x 640 and halved, with values in [0, 1]."""
+    """Random windows of two 427 x 640 photographs, halved if windows fit, with values in [0, 1]."""
     from sklearn.datasets import load_sample_images
 
     size = np.ceil(max(0.5, *(np.array(sides) / (427, 640))) * np.array([427, 640])).astype(int)

@@ -1,4 +1,4 @@
-"""Trained models that come with the package: a folder each, with the model and its card."""
+"""Trained models in this package: one folder for each, with the model and its card."""
 
 import pathlib
 
@@ -6,12 +6,12 @@ FOLDER = pathlib.Path(__file__).parent
 
 
 def names() -> list[str]:
-    """Sorted list of the names of the models."""
+    """Returns the sorted names of the models."""
     return sorted(path.parent.name for path in FOLDER.glob("*/model.keras"))
 
 
 def model_path(name: str) -> pathlib.Path:
-    """The `.keras` file of a model.
+    """Returns the path of a model's `.keras` file.
 
     Args:
       name: One of `names()`.

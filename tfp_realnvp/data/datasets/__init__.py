@@ -1,1 +1,1 @@
-"""Data sets that are prepared elsewhere."""
+"""Data sets from TensorFlow Datasets and scikit-learn."""

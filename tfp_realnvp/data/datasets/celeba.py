@@ -14,19 +14,20 @@ def load(data_dir: Path | None = None) -> ImageData:
     """Loads CelebA: 162,770 training and 19,867 validation images of 64 x 64 x 3.
 
     Args:
-      data_dir: Folder of TensorFlow Datasets, by default its own. Downloaded to it where
-        it is not there.
+      data_dir: Folder of TensorFlow Datasets, by default its own. A missing data set is
+        downloaded to it.
 
     Returns:
       `ImageData` with 40 attributes, in the order of their names. Its test split is the
       validation split, as in the paper's table 1.
 
     Raises:
-      FileNotFoundError: if it is neither on disk nor can be downloaded.
+      FileNotFoundError: if the data set is not on disk and cannot be downloaded.
 
     #### References
-    Dinh et al. (2017), section 4.1: about the central 148 x 148 pixels, resized. Which
-    ones, and bilinear without smoothing, is the authors' code; they do not round.
+    Dinh et al. (2017), section 4.1: about the central 148 x 148 pixels, resized. The place
+    of the crop and bilinear resizing without antialiasing are from the authors' code, which
+    does not round.
     """
     train, test = splits("celeb_a", ["train", "validation"], data_dir)
     attributes = tuple(sorted(train.element_spec["attributes"]))
@@ -40,7 +41,7 @@ def load(data_dir: Path | None = None) -> ImageData:
 
 
 def cropped(image: tf.Tensor) -> tf.Tensor:
-    """The 148 x 148 pixels in the middle of an image, at 64 x 64.
+    """Crops the middle 148 x 148 pixels of an image and resizes them to 64 x 64.
 
     Args:
       image: uint8 `Tensor` of shape `[218, 178, 3]`.

@@ -9,14 +9,14 @@ def load(data_dir: Path | None = None) -> ImageData:
     """Loads CIFAR-10: 50,000 training and 10,000 test images of 32 x 32 x 3, 10 classes.
 
     Args:
-      data_dir: Folder of TensorFlow Datasets, by default its own. Downloaded to it where
-        it is not there.
+      data_dir: Folder of TensorFlow Datasets, by default its own. A missing data set is
+        downloaded to it.
 
     Returns:
       `ImageData`.
 
     Raises:
-      FileNotFoundError: if it is neither on disk nor can be downloaded.
+      FileNotFoundError: if the data set is not on disk and cannot be downloaded.
     """
     train, test = (
         split.map(lambda example: (example["image"], example["label"]))

@@ -1,4 +1,4 @@
-"""The handwritten digits that come with scikit-learn: they need no network."""
+"""The handwritten digits that come with scikit-learn: they need no download."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ def load() -> ImageData:
     """Loads 1,437 training and 360 test images of 8 x 8 x 1, 17 levels and 10 classes.
 
     Returns:
-      `ImageData`; a fifth of the images, of each class alike, is the test split.
+      `ImageData`; a fifth of the images of each class is the test split.
     """
     from sklearn.datasets import load_digits  # Only these images need scikit-learn.
     from sklearn.model_selection import train_test_split

@@ -18,7 +18,7 @@ def load(side: int, data_dir: Path | None = None) -> ImageData:
       `ImageData`, whose test split is the validation split, as in the paper's table 1.
 
     Raises:
-      FileNotFoundError: if it is neither on disk nor can be downloaded.
+      FileNotFoundError: if the data set is not on disk and cannot be downloaded.
 
     #### References
     van den Oord et al. (2016), Pixel recurrent neural networks, introduced these images.

@@ -11,10 +11,10 @@ SIDE = 64
 
 
 def load(category: str, data_dir: Path | None = None) -> ImageData:
-    """Loads a category of LSUN: windows of 64 x 64 pixels of images whose smallest side is 96.
+    """Loads a category of LSUN: 64 x 64 windows of images whose shorter side is 96 pixels.
 
     Args:
-      category: `"bedroom"`, `"tower"`, `"church_outdoor"`, or another one of LSUN's scenes.
+      category: `"bedroom"`, `"tower"`, `"church_outdoor"`, or another scene of LSUN.
       data_dir: Folder of TensorFlow Datasets, by default its own.
 
     Returns:
@@ -23,7 +23,7 @@ def load(category: str, data_dir: Path | None = None) -> ImageData:
       epoch of training and always the same in evaluation.
 
     Raises:
-      FileNotFoundError: if it is neither on disk nor can be downloaded.
+      FileNotFoundError: if the data set is not on disk and cannot be downloaded.
 
     #### References
     Dinh et al. (2017), section 4.1. Their code cuts random windows in evaluation as well.
@@ -36,7 +36,7 @@ def load(category: str, data_dir: Path | None = None) -> ImageData:
 
 
 def resized(image: tf.Tensor) -> tf.Tensor:
-    """An image with a smallest side of 96 pixels and the same proportions.
+    """Resizes an image to a shorter side of 96 pixels, with the same proportions.
 
     Args:
       image: uint8 `Tensor` of shape `[height, width, 3]`.

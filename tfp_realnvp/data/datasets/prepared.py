@@ -1,4 +1,4 @@
-"""Splits of a data set as TensorFlow Datasets prepares it."""
+"""Loads data sets that TensorFlow Datasets prepares."""
 
 from collections.abc import Sequence
 
@@ -9,19 +9,19 @@ from tfp_realnvp.utils.hints import Path
 
 
 def splits(name: str, names: Sequence[str], data_dir: Path | None = None) -> list[tf.data.Dataset]:
-    """Loads splits of a data set of TensorFlow Datasets.
+    """Loads splits of a data set from TensorFlow Datasets.
 
     Args:
-      name: Name of the data set there, such as `"lsun/tower"`.
+      name: TFDS's name of the data set, such as `"lsun/tower"`.
       names: Names of the splits.
-      data_dir: Folder of TensorFlow Datasets, by default its own. Downloaded to it where it
-        is not there.
+      data_dir: Folder of TensorFlow Datasets, by default its own. A missing data set is
+        downloaded to it.
 
     Returns:
       List of `tf.data.Dataset`s of dictionaries.
 
     Raises:
-      FileNotFoundError: if it is neither on disk nor can be downloaded.
+      FileNotFoundError: if the data set is not on disk and cannot be downloaded.
     """
     builder = tfds.builder(name, data_dir=data_dir)
     try:
@@ -34,5 +34,5 @@ def splits(name: str, names: Sequence[str], data_dir: Path | None = None) -> lis
             f"the folder given as `data_dir` (now {data_dir or '~/tensorflow_datasets'}). "
             f"The cause: {cause[0]}"
         ) from error
-    # TensorFlow warns of a cache that is read in part; `data.training_batches` has its own.
+    # TensorFlow warns if a cache is only read in part; `data.training_batches` has its own cache.
     return builder.as_dataset(split=list(names), read_config=tfds.ReadConfig(try_autocache=False))

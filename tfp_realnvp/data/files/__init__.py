@@ -1,1 +1,1 @@
-"""Images in files of one's own."""
+"""Images from your own files."""

@@ -1,4 +1,4 @@
-"""Images in a NumPy file."""
+"""Loads images from a NumPy file."""
 
 import contextlib
 import pathlib
@@ -10,23 +10,23 @@ from tfp_realnvp.utils.hints import Path
 
 TEST_SHARE = 0.1
 MOST_COLOURS = 4
-"""Channels of RGB with alpha: images of no more rows than these are none, if they have more channels."""
+"""Channels of RGB with alpha. Images with at most so many rows but more channels have channels first."""
 CLASSES_OF = {"x_train": "y_train", "x_test": "y_test"}
-STARTS = (b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")  # Of .npy, .npz and empty .npz files.
+STARTS = (b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")  # .npy, .npz and empty .npz files.
 
 
 def load(path: Path | None) -> ImageData:
     """Loads images from an `.npy` or `.npz` file.
 
     An `.npz` file may hold `x_train` and `x_test`, and classes as `y_train` and `y_test`;
-    else it holds one array `x` (or of any name, if there is no other), and classes as
+    else it holds one array `x` (any name will do if it is the only array), and classes as
     `y`. From one array, a fixed tenth of the images is the test split. Arrays of Python
     objects are never loaded: reading them may run code.
 
     Args:
       path: Name of a file with images of shape `[n, height, width]` or
-        `[n, height, width, channels]`, integers from 0 to at most 255. Values up to 255
-        have 256 levels if there is one above 127, else one more than the largest. Classes
+        `[n, height, width, channels]`, integers from 0 to at most 255. There
+        are 256 levels if a value exceeds 127, else one more than the largest value. Classes
         are numbers from 0 to less than the number of images, of shape `[n]` or `[n, 1]`.
 
     Returns:
@@ -34,7 +34,7 @@ def load(path: Path | None) -> ImageData:
 
     Raises:
       FileNotFoundError: if there is no such file.
-      ValueError: if it cannot be read, or images or classes are of another shape, type or
+      ValueError: if it cannot be read, or images or classes have another shape, type or
         range.
     """
     with _content(path) as content:
@@ -53,7 +53,7 @@ def load(path: Path | None) -> ImageData:
 
 @contextlib.contextmanager
 def _content(path):
-    """Arrays by their names, read when they are asked for; of an `.npy` file under no name."""
+    """Yields arrays by name, read on demand; the array in an `.npy` file has an empty name."""
     if not path or not pathlib.Path(path).is_file():
         raise FileNotFoundError(
             f"`data_dir` must name an .npy or .npz file of images; got {path!r}, which is no file."
@@ -67,7 +67,7 @@ def _content(path):
 
 
 def _reading(read, where):
-    """What `read` gives, or a ValueError of one line whatever is wrong with the file."""
+    """Returns `read()`; turns any error into a ValueError of one line."""
     try:
         return read()
     except Exception as error:
@@ -102,7 +102,7 @@ def _array(content, name, path):
 
 
 def _images(content, name, path):
-    """The checked images of a name, `[n, height, width, channels]`."""
+    """The checked images under a name, `[n, height, width, channels]`."""
     images, where = _array(content, name, path), _where(name, path)
     if images.ndim not in (3, 4) or not images.size:
         raise ValueError(f"{where} must hold images [n, height, width, channels]; got shape {images.shape}.")
@@ -128,7 +128,7 @@ def _check_channels_are_last(shape, where):
 
 
 def _classes(content, name, path, num_images, total):
-    """The checked classes of a name, `[num_images]`, or None where there are none."""
+    """The checked classes under a name, `[num_images]`, or None if there are none."""
     if name not in content:
         return None
     classes, where = _array(content, name, path), _where(name, path)
@@ -147,7 +147,7 @@ def _classes(content, name, path, num_images, total):
 
 
 def _check_alike(images, classes, path):
-    """Raises a ValueError unless there are classes of all splits or none, and one size of images."""
+    """Raises a ValueError unless all splits have classes or none has, and images have one size."""
     shapes = [x.shape[1:] for x in images]
     if shapes[0] != shapes[-1]:
         raise ValueError(f"`x_train` and `x_test` of `{path}` must be images of one size; got {shapes}.")

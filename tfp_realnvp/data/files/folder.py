@@ -1,4 +1,4 @@
-"""A folder of image files, with its sub-folders."""
+"""Loads the image files in a folder and its sub-folders."""
 
 import os
 import pathlib
@@ -16,26 +16,25 @@ TEST_SHARE = 0.1
 
 
 def load(data_dir: Path | None, image_size: int | None = None) -> ImageData:
-    """Loads the images below a folder; a fixed tenth of them is the test split.
+    """Loads the images in a folder and its sub-folders; a fixed tenth of them is the test split.
 
-    Where all images are in sub-folders, the sub-folders are their classes. Hidden files
-    and links to folders are passed over.
+    If all images are in sub-folders, the top sub-folders are their classes. Hidden files
+    and links to folders are skipped.
 
-    Every file is decoded once, in parallel, before anything else is done with it. Those
-    that cannot be read are skipped, and so are images with a side smaller than asked for,
-    since enlarging would make up pixels. A warning says how many and names the first.
+    Every file is first decoded once, in parallel. Files that cannot be read are skipped,
+    and so are images with a side below the requested size, since enlarging would invent
+    pixels. A warning gives their number and names the first ones.
 
     Args:
       data_dir: The folder.
       image_size: Python `int`, side of the square to which images are cropped in the
-        middle and resized. By default the size of the first image; larger ones are brought
-        to that.
+        middle and resized. By default all images get the size of the first one.
 
     Returns:
       `ImageData` of RGB images, as `image_file.read` makes them.
 
     Raises:
-      FileNotFoundError: if there is no such folder, or less than two images are left.
+      FileNotFoundError: if there is no such folder, or fewer than two images are left.
       NotADirectoryError: if it is a file.
       ValueError: if the first image gives the size and has a side of a single pixel.
     """
@@ -70,14 +69,14 @@ def _existing(data_dir):
 
 
 def _may_be_image(path, folder):
-    """Whether it ends as images do; not if it is hidden, a folder or a pipe."""
+    """Whether a path has the ending of an image and is not hidden, a folder or a pipe."""
     is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
     is_image = path.suffix.lower() in image_file.FORMATS and not is_hidden
     return is_image and (path.is_file() or not path.exists())  # A broken link does not exist.
 
 
 def _sizes(files):
-    """Height and width of the image in each file that can be read, by the file, in order."""
+    """Height and width of the image in each file that can be read, by file, in order."""
     paths = tf.data.Dataset.from_tensor_slices(_names(files)).enumerate()
     sizes = paths.map(
         lambda i, path: (i, tf.shape(image_file.read(path))[:2]), num_parallel_calls=tf.data.AUTOTUNE
@@ -89,12 +88,12 @@ def _sizes(files):
 
 
 def _names(files):
-    """Names of files as TensorFlow takes them, in whatever encoding."""
+    """Names of files for TensorFlow, as bytes in the file system's encoding."""
     return tf.constant([os.fsencode(path) for path in files], tf.string)
 
 
 def _first_size(sizes):
-    """Height and width of the first image; of no images, the least there may be."""
+    """Height and width of the first image; without images, the smallest size allowed."""
     path, size = next(iter(sizes.items()), (None, (2, 2)))
     if min(size) < 2:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The image in a file, as RGB."""
+"""Reads the image in a file, as RGB."""
 
 import keras
 import tensorflow as tf
@@ -10,11 +10,11 @@ FORMATS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 
 
 def read(path: tf.Tensor) -> tf.Tensor:
-    """The image in a file, whatever its ending says of the format.
+    """Reads the image in a file; the contents give the format, not the file's ending.
 
-    Grey images get three equal channels. Alpha is dropped: what is transparent has the colour
-    that the file gives it, in a GIF black. Of 16 bits the upper 8 stay, of an animation the
-    first picture. It is turned as EXIF says, as viewers do.
+    Grey images get three equal channels. Alpha is dropped: transparent pixels have the colour
+    stored in the file, black in a GIF. Of 16 bits only the upper 8 are kept, of an animation only
+    the first picture. The image is turned as EXIF says, as in viewers.
 
     Args:
       path: Scalar string `Tensor`.
@@ -23,22 +23,22 @@ def read(path: tf.Tensor) -> tf.Tensor:
       uint8 `Tensor` of shape `[height, width, 3]`.
 
     Raises:
-      tf.errors.OpError: if there is no such file, or no whole image in it.
+      tf.errors.OpError: if there is no such file, or it holds no complete image.
     """
     return decoded(tf.io.read_file(path))
 
 
 def decoded(content: tf.Tensor) -> tf.Tensor:
-    """The image in the bytes of a file.
+    """Decodes the image in the bytes of a file.
 
     Args:
       content: Scalar string `Tensor`.
 
     Returns:
-      `Tensor` as `read` gives it.
+      `Tensor` as `read` returns it.
 
     Raises:
-      tf.errors.OpError: if there is no whole image in it.
+      tf.errors.OpError: if the bytes hold no complete image.
     """
     image = tf.io.decode_image(content, channels=3, expand_animations=False)
     image = tf.cond(_is_bmp_with_palette(content), lambda: _colours(content, image), lambda: image)
@@ -47,9 +47,9 @@ def decoded(content: tf.Tensor) -> tf.Tensor:
 
 
 def resized(image: tf.Tensor, size: Shape) -> tf.Tensor:
-    """An image cropped in the middle to the proportions of another size, and brought to that.
+    """Crops the middle of an image with the proportions of `size`, and resizes it to `size`.
 
-    A smaller one is made of all pixels, with a filter as wide as the factor (`antialias`).
+    Shrinking uses all pixels, with a filter as wide as the factor (`antialias`).
 
     Args:
       image: uint8 `Tensor` of shape `[height, width, 3]`.
@@ -73,7 +73,7 @@ def _is_bmp_with_palette(content):
 
 
 def _is_bmp_with_fields(content):
-    """Whether it is a BMP file that says itself which byte of four is which colour."""
+    """Whether it is a BMP file that defines the order of colours in its four bytes per pixel."""
     four_bytes = tf.strings.substr(content, 28, 2) == b"\x20\x00"
     kind = tf.strings.substr(content, 30, 4)
     return _is_bmp(content) & four_bytes & ((kind == b"\x03\0\0\0") | (kind == b"\x06\0\0\0"))
@@ -84,7 +84,7 @@ def _is_bmp(content):
 
 
 def _of_fields(content):
-    """Its image: TensorFlow takes the bytes for blue, green, red and alpha."""
+    """The image in such a file: TensorFlow takes the bytes as blue, green, red and alpha."""
     image = tf.io.decode_image(content, channels=4, expand_animations=False)
     masks = tf.io.decode_raw(tf.strings.substr(content, 54, 12), tf.uint8)  # Red, green and blue.
     whole = tf.reshape(masks, (3, 4)) == 255
@@ -93,7 +93,7 @@ def _of_fields(content):
 
 
 def _colours(content, image):
-    """The image of a BMP file's palette, of whose numbers TensorFlow makes grey levels."""
+    """The image in a BMP file with a palette, whose indices TensorFlow takes as grey levels."""
     header = tf.io.decode_raw(tf.strings.substr(content, 10, 8), tf.int32)
     start = 14 + header[1]
     palette = tf.io.decode_raw(tf.strings.substr(content, start, header[0] - start), tf.uint8)

@@ -1,4 +1,4 @@
-"""How a viewer turns the image in a file."""
+"""Turns the image in a file as viewers do."""
 
 import struct
 
@@ -8,11 +8,11 @@ import tensorflow as tf
 JPEG, PNG, EXIF = b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"Exif\0\0"
 TAG = 0x0112
 INTEGERS = {3: "H", 4: "I", 8: "h", 9: "i"}
-"""How `struct` reads the kinds of numbers that an orientation may be."""
+"""Formats of `struct` for the types of number that an orientation may have in EXIF."""
 
 
 def turned(image: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
-    """An image as EXIF in its file says that it is to be shown.
+    """Turns and mirrors an image as the EXIF data in its file says.
 
     Args:
       image: `Tensor` of shape `[height, width, channels]`, as it is stored.
@@ -31,18 +31,18 @@ def turned(image: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
 
 
 def orientation(content: bytes | np.ndarray) -> np.int64:
-    """EXIF's orientation in the bytes of a JPEG, PNG or WebP file: from 1 to 8; 1 is as it is stored."""
-    if isinstance(content, np.ndarray):  # As TensorFlow hands bytes over in eager mode.
+    """Reads EXIF's orientation, 1 to 8, from the bytes of a JPEG, PNG or WebP file; 1 means as stored."""
+    if isinstance(content, np.ndarray):  # TensorFlow passes bytes like this in eager mode.
         content = content.item()
     try:
         number = _of_tiff(_exif(content))
-    except (struct.error, IndexError):  # It is cut off, or something else.
+    except (struct.error, IndexError):  # The data are truncated or invalid.
         number = 1
     return np.int64(number if 1 <= number <= 8 else 1)
 
 
 def _exif(content):
-    """The block of EXIF, as a TIFF file, or nothing."""
+    """The EXIF block, a TIFF file, or empty bytes."""
     for kind, block in _blocks(content):
         if kind in (b"eXIf", b"EXIF") or (kind == b"\xe1" and block.startswith(EXIF)):
             return block.removeprefix(EXIF)
@@ -50,7 +50,7 @@ def _exif(content):
 
 
 def _blocks(content):
-    """Kind and bytes of each block of a PNG or WebP file, and of a JPEG file before its pixels."""
+    """Yields kind and bytes of each block in a PNG or WebP file, or in a JPEG file before its pixels."""
     if content.startswith(PNG):
         place = len(PNG)
         while place < len(content):
@@ -66,7 +66,7 @@ def _blocks(content):
     if content.startswith(JPEG):
         place = len(JPEG)
         while content[place] == 0xFF and content[place + 1] != 0xDA:
-            if content[place + 1] != 0xFF:  # As often as one likes.
+            if content[place + 1] != 0xFF:  # 0xFF may be repeated as padding.
                 size = struct.unpack_from(">H", content, place + 2)[0]
                 yield content[place + 1 : place + 2], content[place + 4 : place + 2 + size]
                 place += 1 + size

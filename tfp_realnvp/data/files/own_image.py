@@ -1,32 +1,32 @@
-"""A single image from elsewhere, brought to the form of a data set's."""
+"""Brings a single image from outside a data set to the data set's form."""
 
 import numpy as np
 import tensorflow as tf
 
 from tfp_realnvp.data.files import image_file
-from tfp_realnvp.data.to_levels import levels
+from tfp_realnvp.data.to_levels import to_levels
 from tfp_realnvp.utils.hints import Shape
 
 
 def own_image(
     content: bytes, event_shape: Shape, num_levels: int = 256, name: str = "the file"
 ) -> tuple[np.ndarray, list[str]]:
-    """The image in a file, as one of a data set of given shape and levels.
+    """Reads the image in a file, with the shape and levels of a data set.
 
-    As images of a folder it is cropped in the middle and resized, but never enlarged, since
-    that would make up pixels.
+    It is cropped in the middle and resized, like the images of a folder. It is never enlarged,
+    since that would invent pixels.
 
     Args:
       content: `bytes` of the file, as `image_file.read` takes it.
       event_shape: `(height, width, channels)` of the data set.
       num_levels: Python `int`, number of values a pixel takes.
-      name: Python `str`, what errors call the file.
+      name: Python `str`, the name of the file in errors.
 
     Returns:
-      uint8 array of shape `event_shape`; list of what was changed, in words.
+      uint8 array of shape `event_shape`; list of the changes, in words.
 
     Raises:
-      ValueError: if there is no whole image in it, or a side is too small.
+      ValueError: if the file holds no complete image, or a side is too small.
     """
     *size, channels = event_shape
     try:
@@ -48,7 +48,7 @@ def own_image(
         changes.append("made grey")
     if num_levels < 256:
         changes.append(f"brought to {num_levels} levels")
-    return levels(image / 255, channels, num_levels), changes
+    return to_levels(image / 255, channels, num_levels), changes
 
 
 def _by(sides):
