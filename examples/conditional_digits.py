@@ -22,12 +22,12 @@ flags.DEFINE_integer("epochs", 10, "Epochs to train.", lower_bound=1)
 flags.DEFINE_integer("steps_per_epoch", 100, "Batches in an epoch.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 64, "Images in a batch.", lower_bound=1)
 flags.DEFINE_integer("base_filters", 24, "Channels of the first scale's networks.", lower_bound=1)
-flags.DEFINE_float("learning_rate", 2e-3, "Of Adam at the start; it falls to 0.", lower_bound=0)
-flags.DEFINE_integer("num_samples", 100, "Images to draw of each class.", lower_bound=1)
-flags.DEFINE_integer("rows", 8, "Of these, in a column of the picture.", lower_bound=1)
-flags.DEFINE_float("temperature", 0.8, "Of the samples.", lower_bound=0)
-flags.DEFINE_integer("seed", 0, "Of weights, order, noise and samples.")
-flags.DEFINE_string("out", "digits.png", "PNG file for the picture, a column a class.")
+flags.DEFINE_float("learning_rate", 2e-3, "Initial learning rate of Adam; it falls to 0.", lower_bound=0)
+flags.DEFINE_integer("num_samples", 100, "Images to draw per class.", lower_bound=1)
+flags.DEFINE_integer("rows", 8, "Images per class in the picture.", lower_bound=1)
+flags.DEFINE_float("temperature", 0.8, "Temperature of the samples.", lower_bound=0)
+flags.DEFINE_integer("seed", 0, "Seed of weights, order, noise and samples.")
+flags.DEFINE_string("out", "digits.png", "PNG file for the picture, one column per class.")
 FLAGS = flags.FLAGS
 
 
@@ -49,7 +49,7 @@ def main(argv):
         data.training_batches(images, FLAGS.batch_size, conditional=True, seed=FLAGS.seed),
         epochs=FLAGS.epochs,
         steps_per_epoch=FLAGS.steps_per_epoch,
-        shuffle=False,  # The batches are shuffled.
+        shuffle=False,  # The batches are already shuffled.
         callbacks=[keras.callbacks.SwapEMAWeights()],
         verbose=2,
     )
@@ -73,7 +73,7 @@ def main(argv):
     print(
         f"Read as their class by a support vector machine: {drawn:.1%} of samples, {real:.1%} of test digits"
     )
-    accuracy = np.mean(log_prob.argmax(axis=-1) == test_y)  # Bayes' rule; all classes are as likely.
+    accuracy = np.mean(log_prob.argmax(axis=-1) == test_y)  # Bayes' rule; all classes are equally likely.
     print(f"Read as their class by the flow itself: {accuracy:.1%} of test digits")
     print(f"The picture is {FLAGS.out}.")
 

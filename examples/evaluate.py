@@ -1,13 +1,13 @@
-"""Evaluates training runs, and puts their bits/dim beside the paper's.
+"""Evaluates training runs, and compares their bits/dim with the paper's.
 
 python examples/evaluate.py --run=runs/digits
 python examples/evaluate.py --run=runs/seed0 --run=runs/seed1 --run=runs/seed2
 python examples/evaluate.py --run=tfp_realnvp/pretrained/digits --out=digits
 
 Bits per dimension are means over images and draws of the dequantisation noise, with the standard
-error over images; of runs that differ in their seed only, the mean over runs with the standard
-error over these. Everything goes to `results.json` and `table.md` in the folder of each run, or for a
-single run to `--out`.
+error over images. For runs that differ only in their seed, they are means over runs, with the
+standard error over runs. Results go to `results.json` and `table.md` in the folder of each run, or to
+`--out` for a single run.
 """
 
 import fast_start  # noqa: F401  # isort: skip
@@ -30,16 +30,16 @@ from tfp_realnvp.utils.one_line_errors import one_line_errors
 
 flags.DEFINE_multi_string("run", None, "Folder of a training run; may be given several times.", required=True)
 flags.DEFINE_string("out", None, "Folder for the results of a single run; by default its own.")
-flags.DEFINE_string("data_dir", None, "Where the images are, if not where they were in training.")
+flags.DEFINE_string("data_dir", None, "Location of the images, if it is not the one in training.")
 flags.DEFINE_integer(
     "num_images",
     None,
-    "Images of each split; by default the test split, and as many of the other.",
+    "Images from each split; by default as many as the test split has.",
     lower_bound=2,
 )
 flags.DEFINE_integer("num_draws", 4, "Draws of noise for each image.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 64, "Images in a batch.", lower_bound=1)
-flags.DEFINE_integer("seed", 0, "Of the noise.")
+flags.DEFINE_integer("seed", 0, "Seed of the noise.")
 FLAGS = flags.FLAGS
 
 HEADER = (
@@ -64,10 +64,10 @@ def main(argv):
     with one_line_errors():
         configurations = [run.configuration() for run in runs]
         for run in runs:
-            run.check_has_ended()  # All have, and all images are there, or none is evaluated.
+            run.check_has_ended()  # Evaluates none unless all have ended and all images are there.
             run.results()
         images = [config.images(FLAGS.data_dir) for config in configurations]
-    groups = {}  # Of runs that are alike but for their seed, each with its results.
+    groups = {}  # Runs that differ only in their seed, each with its results.
     for run, config, data_set in zip(runs, configurations, images, strict=True):
         with one_line_errors():
             model = run.model()
@@ -94,7 +94,7 @@ def place_of(run):
 
 
 def evaluate(model, config, images):
-    """All figures of one run, as they are kept."""
+    """Evaluates one run; returns the results as they are saved."""
     num_images = min(FLAGS.num_images or images.num_test, images.num_test)
     options = {"conditional": config.conditional, "num_images": num_images, "batch_size": FLAGS.batch_size}
     results = {"num_images": num_images, "num_draws": FLAGS.num_draws, "seed": FLAGS.seed}
@@ -124,7 +124,7 @@ def with_progress(batches):
 
 
 def over_runs(results):
-    """What `evaluate` gave for several runs, as means over these; of a single run, as it is."""
+    """Averages the results of `evaluate` over runs; a single run's results stay as they are."""
     summary = {
         **results[0],
         "runs": len(results),

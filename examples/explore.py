@@ -1,11 +1,11 @@
-"""Serves a page, to this computer only, on which one moves through the latents of a trained run.
+"""Serves a page, to this computer only, for moving through the latents of a trained run.
 
 python examples/explore.py --run=runs/digits
 python examples/explore.py --run=tfp_realnvp/pretrained/cifar10_small --port=8000
 
-Two sliders move over the manifold that four test images span (equation 19); the finer scales of a point may
-be drawn anew; an image of one's own may take the place of one of the four. While it runs, this makes a
-picture of the page (as root with --no-sandbox):
+Two sliders move over the manifold that four test images span (equation 19). You can redraw the finer scales
+of a point, and replace one of the four by your own image. While it runs, this takes a picture of the page (as
+root with --no-sandbox):
 
 chromium --headless --window-size=1200,740 --virtual-time-budget=60000 --screenshot=explore.png http://127.0.0.1:7860
 """
@@ -34,17 +34,17 @@ from tfp_realnvp.training.run_folder import RunFolder
 from tfp_realnvp.utils.one_line_errors import one_line_errors
 
 flags.DEFINE_string("run", None, "Folder of a training run.", required=True)
-flags.DEFINE_string("data_dir", None, "Where the images are, if not where they were in training.")
-flags.DEFINE_integer("port", 7860, "Of the page, at 127.0.0.1.", lower_bound=1, upper_bound=65535)
-flags.DEFINE_integer("num_images", 512, "Test images among which the four are chosen.", lower_bound=4)
-flags.DEFINE_integer("num_draws", 6, "Draws of the finer scales that are shown.", lower_bound=1)
+flags.DEFINE_string("data_dir", None, "Location of the images, if it is not the one in training.")
+flags.DEFINE_integer("port", 7860, "Port of the page, at 127.0.0.1.", lower_bound=1, upper_bound=65535)
+flags.DEFINE_integer("num_images", 512, "Test images from which the four are chosen.", lower_bound=4)
+flags.DEFINE_integer("num_draws", 6, "Draws of the finer scales to show.", lower_bound=1)
 flags.DEFINE_integer(
-    "seed", 0, "Of the choice of images, and of draws.", lower_bound=0, upper_bound=2**31 - 1
+    "seed", 0, "Seed of the choice of images, and of draws.", lower_bound=0, upper_bound=2**31 - 1
 )
 FLAGS = flags.FLAGS
 
 HOST = "127.0.0.1"
-MEGABYTES, MEGAPIXELS = 20, 50  # Of the largest file of an image of one's own, and of the image in it.
+MEGABYTES, MEGAPIXELS = 20, 50  # Limits for the file of an own image, and for the image in it.
 NAMES = "z₁", "z₂", "z₃", "z₄"
 EQUATION = "z = cos φ (cos φ' z₁ + sin φ' z₂) + sin φ (cos φ' z₃ + sin φ' z₄)"
 BITS = (
@@ -87,14 +87,14 @@ def main(argv):
             show=False,
             reload=False,
             show_welcome_message=False,
-            uvicorn_logging_level="critical",  # A visitor who leaves early is no error.
+            uvicorn_logging_level="critical",  # A visitor who leaves early is not an error.
         )
     except KeyboardInterrupt:
         pass
 
 
 def check_is_free(port):
-    """Raises an OSError if there is something at the port already."""
+    """Raises an OSError if the port is in use."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -105,24 +105,24 @@ def check_is_free(port):
 
 def check_number_of_pixels(content, name):
     """Raises a ValueError if an image would take too much memory, before it is decoded."""
-    PIL.Image.MAX_IMAGE_PIXELS = None  # In place of Pillow's own limit, which is higher.
+    PIL.Image.MAX_IMAGE_PIXELS = None  # Replaces Pillow's own limit, which is higher.
     try:
         with PIL.Image.open(io.BytesIO(content)) as image:
             width, height = image.size
     except (OSError, ValueError):
-        return  # `own_image` says that it is no image.
+        return  # `own_image` reports that it is not an image.
     if height * width > MEGAPIXELS * 1e6:
         raise ValueError(f"{name} must have at most {MEGAPIXELS} million pixels; it has {height} x {width}.")
 
 
 class Page:
-    """What one visitor sees, and has chosen."""
+    """The page of one visitor, with the visitor's choices."""
 
     def __init__(self, explorer, title):
         self.explorer, self.data = explorer, explorer.data
         self.random = np.random.default_rng(FLAGS.seed)
         self.anchors, self.draw_number = None, 0
-        self.turn = asyncio.Lock()  # Of what replaces anchors.
+        self.turn = asyncio.Lock()  # Held while anchors are replaced.
         self.move = Following(self.asked_point, self.show_point)
         self.draw = Following(self.asked_draws, self.show_draws)
         ui.add_css(STYLE)
@@ -194,10 +194,10 @@ class Page:
             slider = ui.slider(min=0, max=2, step=0.01, value=0.1, on_change=self.move)
         text.bind_text_from(slider, "value", lambda value: f"{name} = {value:.2f} π")
         slider.props(f'aria-label="{name}"')
-        return slider.on("change", self.draw, throttle=0.2, leading_events=False)  # When it is let go.
+        return slider.on("change", self.draw, throttle=0.2, leading_events=False)  # On release.
 
     async def choose(self):
-        """Another four images, and what follows from them."""
+        """Chooses another four images, and updates the page."""
         async with self.turn:
             self.anchors = await asyncio.to_thread(self.explorer.anchors, self.random)
         self.decode_under_that_of(0)
@@ -277,11 +277,11 @@ class Page:
 
 
 class Following:
-    """Does some work for what is asked now; what was asked only while it was busy is left out.
+    """Does some work for the latest request, and leaves out requests that were replaced meanwhile.
 
     Args:
-      asked: Function that returns a tuple, what is asked now.
-      work: Coroutine function of these.
+      asked: Function that returns the latest request, a tuple.
+      work: Coroutine function of the items of a request.
     """
 
     def __init__(self, asked, work):
@@ -311,7 +311,7 @@ class Picture:
 
 
 def png(pixels, num_levels):
-    """An image as an address that holds all of it."""
+    """An image as a URL that contains its data."""
     grey_or_rgb = np.round(drawable(pixels) * (255 / (num_levels - 1))).astype(np.uint8)
     return f"data:image/png;base64,{base64.b64encode(tf.io.encode_png(grey_or_rgb).numpy()).decode()}"
 

@@ -1,4 +1,4 @@
-"""Draws the paper's figures from a training run, and measures what it can of them.
+"""Draws the paper's figures from a training run, with measurements where possible.
 
 python examples/figures.py --run=runs/digits
 python examples/figures.py --run=runs/cifar10 --figure=manifold --figure=larger
@@ -23,27 +23,29 @@ from tfp_realnvp.analysis.classifier import accuracy, read_conditions, trained_c
 from tfp_realnvp.analysis.evaluation import log_prob_of_conditions
 from tfp_realnvp.analysis.image_grid import save_animation, save_image_grid
 from tfp_realnvp.analysis.latents import round_trip_error
-from tfp_realnvp.data.other_images import elsewhere
+from tfp_realnvp.data.other_images import other_images
 from tfp_realnvp.images.image_distribution import flow_of
 from tfp_realnvp.training.configuration import Configuration
 from tfp_realnvp.training.run_folder import RunFolder
 from tfp_realnvp.utils.one_line_errors import one_line_errors
 
-DRAW = {}  # By the name of a figure, what draws it.
+DRAW = {}  # Functions that draw a figure, by its name.
 
 flags.DEFINE_string("run", None, "Folder of a training run.", required=True)
-flags.DEFINE_string("out", None, "Folder for the figures; by default `figures` in that of the run.")
-flags.DEFINE_string("data_dir", None, "Where the images are, if not where they were in training.")
-flags.DEFINE_multi_string("figure", None, "Which to draw; all by default.")
-flags.DEFINE_multi_float("temperature", [0.6, 0.7, 0.8, 0.9, 1.0], "Of samples, a row each.", lower_bound=0)
-flags.DEFINE_integer("first", 0, "Number of the first test image that is used.", lower_bound=0)
+flags.DEFINE_string("out", None, "Folder for the figures; by default `figures` in the run's folder.")
+flags.DEFINE_string("data_dir", None, "Location of the images, if it is not the one in training.")
+flags.DEFINE_multi_string("figure", None, "Figures to draw; all by default.")
+flags.DEFINE_multi_float(
+    "temperature", [0.6, 0.7, 0.8, 0.9, 1.0], "Temperatures of samples, one per row.", lower_bound=0
+)
+flags.DEFINE_integer("first", 0, "Number of the first test image to use.", lower_bound=0)
 flags.DEFINE_integer(
     "num_images", 512, "Images for the histogram, the classifier and arithmetic.", lower_bound=16
 )
 flags.DEFINE_list(
     "attributes",
     ["Bangs", "Blond_Hair", "Eyeglasses", "Male", "Mustache", "Pale_Skin", "Smiling", "Young"],
-    "Which to change, of images with attributes.",
+    "Attributes to change, for images with attributes.",
 )
 flags.DEFINE_integer("direction", 0, "Class or attribute towards which arithmetic goes.", lower_bound=0)
 flags.DEFINE_integer(
@@ -52,14 +54,16 @@ flags.DEFINE_integer(
     "Rows and columns of a manifold; its animation has 5 times as many frames.",
     lower_bound=2,
 )
-flags.DEFINE_multi_integer("factor", [2, 10], "How much larger than in training samples are.", lower_bound=2)
-flags.DEFINE_integer("classifier_steps", 1500, "Batches that the classifier is trained on.", lower_bound=1)
-flags.DEFINE_integer("seed", 0, "Of samples and the classifier.", lower_bound=0, upper_bound=2**31 - 1)
+flags.DEFINE_multi_integer(
+    "factor", [2, 10], "Factors by which samples are larger than in training.", lower_bound=2
+)
+flags.DEFINE_integer("classifier_steps", 1500, "Training batches of the classifier.", lower_bound=1)
+flags.DEFINE_integer("seed", 0, "Seed of samples and the classifier.", lower_bound=0, upper_bound=2**31 - 1)
 FLAGS = flags.FLAGS
 
 
 class Skipped(Exception):
-    """A figure needs what the run has not."""
+    """The run lacks something that a figure needs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,14 +79,14 @@ class Trained:
 
     @property
     def conditions(self):
-        """Of the images, where the model takes them."""
+        """Conditions of the images, if the model takes them."""
         return self.labels if self.config.conditional else None
 
-    def alike(self, n):
-        """`n` images and, for a conditional model, their conditions: classes are all the same."""
+    def of_one_class(self, n):
+        """`n` images and, for a conditional model, their conditions; all have the same class."""
         same = np.ones(len(self.images), bool)
         if self.config.conditional:
-            same = self.data.alike(self.labels)
+            same = self.data.has_same_class(self.labels)
         if same.sum() < n:
             raise Skipped(f"it needs {n} such test images, and there are {same.sum()}; see --num_images")
         return self.images[same][:n], self.conditions if self.conditions is None else self.labels[same][:n]
@@ -96,7 +100,7 @@ class Trained:
         }
 
     def save(self, name, figure):
-        """Writes a figure; the dictionary of its numbers."""
+        """Writes a figure; returns a dictionary of its numbers."""
         save_image_grid(self.run.figures_path / f"{name}.png", figure.images, self.config.num_levels)
         if figure.latents is None:
             return {}
@@ -190,14 +194,14 @@ def reconstructions(trained):
 @draws
 def manifold(trained):
     """Equation 19."""
-    images, conditions = trained.alike(4)
+    images, conditions = trained.of_one_class(4)
     return trained.save("manifold", figures.manifold(trained.model, images, conditions, FLAGS.num_angles))
 
 
 @draws
 def manifold_animation(trained):
     """With eight images and a third angle."""
-    images, conditions = trained.alike(8)
+    images, conditions = trained.of_one_class(8)
     figure = figures.manifold(trained.model, images, conditions, FLAGS.num_angles)
     save_animation(trained.run.figures_path / "manifold.gif", figure.images, trained.config.num_levels)
     return {"frames": len(figure.images)}
@@ -243,7 +247,7 @@ def larger(trained):
 @draws
 def mosaic(trained):
     """Latents side by side, decoded as one image."""
-    images, conditions = trained.alike(16)
+    images, conditions = trained.of_one_class(16)
     return trained.save("mosaic", figures.mosaic(trained.model, images, 4, conditions))
 
 
@@ -282,13 +286,13 @@ def conditions(trained):
 
 @draws
 def interpolations(trained):
-    images, conditions = trained.alike(16)
+    images, conditions = trained.of_one_class(16)
     return trained.save("interpolations", figures.interpolations(trained.model, images, 8, conditions))
 
 
 @draws
 def arithmetic(trained):
-    """The mean latent of images with a label, less that of images without it, added to others."""
+    """Adds the mean latent of images with a label, less the mean of images without it, to others."""
     if trained.labels is None:
         raise Skipped("its images have no labels")
     if trained.config.conditional:
@@ -319,9 +323,9 @@ def histogram(trained):
     if trained.config.conditional and trained.data.attributes is not None:
         raise Skipped("images from elsewhere have no attributes")
     n = len(trained.images)
-    others = elsewhere(trained.data, n, FLAGS.seed)
+    others = other_images(trained.data, n, FLAGS.seed)
     if trained.config.dataset == "digits":
-        del others["handwritten digits"]  # They are from here.
+        del others["handwritten digits"]  # They belong to this data set.
     sets = {"test": trained.images, "training": data.first_images(trained.data, n, "train")[0], **others}
     bits = {name: bits_of(trained, images) for name, images in sets.items()}
     plots.histograms(trained.run.figures_path / "histogram.png", bits)
@@ -329,7 +333,7 @@ def histogram(trained):
 
 
 def bits_of(trained, images):
-    """Bits per dimension of each image; under a model of classes, whatever its class."""
+    """Bits per dimension of each image; a class-conditional model averages over all classes."""
     if trained.config.conditional:
         classes = np.eye(trained.config.num_conditions, dtype=np.float32)
         of_classes = log_prob_of_conditions(trained.model, images, classes)

@@ -1,4 +1,4 @@
-"""Hamiltonian Monte Carlo in the latent space of a flow, compared with the plain one on Neal's funnel.
+"""Compares Hamiltonian Monte Carlo in the latent space of a flow with plain HMC on Neal's funnel.
 
 python examples/flow_hmc.py
 
@@ -6,8 +6,8 @@ The flow is fitted to the target by variational inference, as in M. Hoffman et a
 NeuTra-lizing Bad Geometry in Hamiltonian Monte Carlo Using Neural Transport, arXiv
 1903.03704; the funnel is from section 8 of R. Neal (2003), Slice Sampling.
 
-Either sampler has about as much time, so the plain one takes more steps for a draw it keeps.
-R-hat and effective sample size (ESS) know only of where chains have been: look at v as well.
+Both samplers get about the same time, so the plain one takes more steps per draw that it keeps.
+R-hat and effective sample size (ESS) reflect only where chains have been: look at v as well.
 """
 
 import fast_start  # noqa: F401  # isort: skip
@@ -24,20 +24,20 @@ import tfp_realnvp as rnvp
 
 tfd = tfp.distributions
 
-flags.DEFINE_integer("dimensions", 10, "Of the funnel.", lower_bound=2)
+flags.DEFINE_integer("dimensions", 10, "Dimensions of the funnel.", lower_bound=2)
 flags.DEFINE_integer("steps", 5000, "Steps of variational inference.", lower_bound=1)
 flags.DEFINE_integer("sample_size", 128, "Samples for the ELBO in a step.", lower_bound=1)
-flags.DEFINE_float("learning_rate", 3e-3, "Of Adam at the start; it falls to 0.", lower_bound=0)
-flags.DEFINE_integer("num_chains", 16, "Chains of either sampler.", lower_bound=2)
-flags.DEFINE_integer("num_leapfrog_steps", 10, "Of either sampler.", lower_bound=1)
+flags.DEFINE_float("learning_rate", 3e-3, "Initial learning rate of Adam; it falls to 0.", lower_bound=0)
+flags.DEFINE_integer("num_chains", 16, "Chains of each sampler.", lower_bound=2)
+flags.DEFINE_integer("num_leapfrog_steps", 10, "Leapfrog steps of each sampler.", lower_bound=1)
+flags.DEFINE_integer("num_samples", 5000, "Draws per chain, after as many adaptation steps.", lower_bound=4)
 flags.DEFINE_integer(
-    "num_samples", 5000, "Draws of each chain, after as many adaptation steps.", lower_bound=4
+    "plain_steps_per_draw", 40, "Steps per draw of the plain sampler, which are cheaper.", lower_bound=1
 )
-flags.DEFINE_integer(
-    "plain_steps_per_draw", 40, "Steps of the plain sampler, which are cheaper.", lower_bound=1
+flags.DEFINE_float(
+    "target_accept_prob", 0.9, "Acceptance probability to which step sizes are adapted.", lower_bound=0
 )
-flags.DEFINE_float("target_accept_prob", 0.9, "To which either step size is adapted.", lower_bound=0)
-flags.DEFINE_integer("seed", 0, "Of weights and samples.")
+flags.DEFINE_integer("seed", 0, "Seed of weights and samples.")
 FLAGS = flags.FLAGS
 
 
@@ -78,7 +78,7 @@ def main(argv):
 
 
 def fit_flow():
-    """A flow from a standard normal distribution to the funnel."""
+    """Fits a flow from a standard normal distribution to the funnel."""
     flow = rnvp.RealNVP((FLAGS.dimensions,), hidden_units=(32, 32), use_batch_norm=False)
     base = tfd.Sample(tfd.Normal(0.0, 1.0), flow.event_shape)
     learning_rate = keras.optimizers.schedules.CosineDecay(FLAGS.learning_rate, FLAGS.steps)
@@ -95,7 +95,7 @@ def fit_flow():
 
 
 def sample(kernel, steps_per_draw):
-    """Draws of shape `[num_samples, num_chains, dimensions]`, seconds of tuning and of sampling."""
+    """Returns draws `[num_samples, num_chains, dimensions]`, seconds of tuning and of sampling."""
     kernel = tfp.mcmc.DualAveragingStepSizeAdaptation(
         kernel, FLAGS.num_samples * steps_per_draw, target_accept_prob=FLAGS.target_accept_prob
     )
@@ -115,7 +115,7 @@ def sample(kernel, steps_per_draw):
 
     seconds, state = [], tf.random.stateless_normal([FLAGS.num_chains, FLAGS.dimensions], (0, FLAGS.seed))
     results = kernel.bootstrap_results(state)
-    for run_seed in (1, 2):  # Adaptation, which compiles, and draws that are kept.
+    for run_seed in (1, 2):  # Adaptation, which also compiles, then draws to keep.
         start = time.monotonic()
         draws, _, results = run(state, results, tf.constant([run_seed, FLAGS.seed]))
         draws = draws.numpy()

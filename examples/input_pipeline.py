@@ -1,4 +1,4 @@
-"""Times the batches that training gets: images a second, without a model.
+"""Times the input pipeline of training in images per second, without a model.
 
 python examples/input_pipeline.py --preset=cifar10
 """
@@ -13,10 +13,10 @@ from absl import app, flags
 from tfp_realnvp import data
 from tfp_realnvp.training.presets import PRESETS
 
-flags.DEFINE_enum("preset", "tiny", sorted(PRESETS), "Configuration whose images and batches these are.")
-flags.DEFINE_string("data_dir", None, "Folder of TFDS.")
+flags.DEFINE_enum("preset", "tiny", sorted(PRESETS), "Configuration whose images and batches to time.")
+flags.DEFINE_string("data_dir", None, "TFDS folder.")
 flags.DEFINE_integer(
-    "epochs", 3, "Passes through the training split that are timed, after a first one.", lower_bound=1
+    "epochs", 3, "Passes through the training split to time, after a first one.", lower_bound=1
 )
 FLAGS = flags.FLAGS
 

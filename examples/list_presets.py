@@ -1,4 +1,4 @@
-"""Lists the presets of train_cifar.py: what they train, how large it is, and what the paper reports.
+"""Lists the presets of train_cifar.py, with their models, sizes and the paper's results.
 
 python examples/list_presets.py
 
@@ -13,7 +13,7 @@ from absl import app, flags
 from tfp_realnvp.data import ImageData
 from tfp_realnvp.training.presets import PRESETS
 
-flags.DEFINE_multi_enum("preset", sorted(PRESETS), sorted(PRESETS), "Which to list; all by default.")
+flags.DEFINE_multi_enum("preset", sorted(PRESETS), sorted(PRESETS), "Presets to list; all by default.")
 FLAGS = flags.FLAGS
 
 SIDES = {"cifar10": 32, "digits": 8, "imagenet32": 32}  # The others have 64 x 64 pixels.

@@ -1,11 +1,11 @@
-"""Makes a model to be handed on of a training run: small, without its optimizer, for float32.
+"""Makes a small float32 model, without its optimizer, from a training run, to share.
 
 python examples/make_pretrained.py --run=runs/digits --out=pretrained/digits
 
-The kernels of convolutions are kept in float16, all other variables as they are. What that costs
-in bits per dimension, on the first test images, is measured and printed. `--out` is a folder
-like that of the run, with its `history.csv` and `results.json`: `examples/evaluate.py` and
-`examples/figures.py` take it as `--run`. A model that is there already is replaced.
+Kernels of convolutions are stored in float16, all other variables as they are. Prints the cost in
+bits per dimension on the first test images. `--out` is a folder like the run's, with its
+`history.csv` and `results.json`: `examples/evaluate.py` and `examples/figures.py` take it as
+`--run`. An existing model is replaced.
 """
 
 import fast_start  # noqa: F401  # isort: skip
@@ -21,21 +21,21 @@ import h5py
 import keras
 import numpy as np
 from absl import app, flags
-from tfp_realnvp.one_line_errors import one_line_errors
-from tfp_realnvp.run_folder import RunFolder
-from tfp_realnvp.whole_file import whole_file
 
 import tfp_realnvp as rnvp
 from tfp_realnvp import data
+from tfp_realnvp.training.run_folder import RunFolder
+from tfp_realnvp.utils.one_line_errors import one_line_errors
+from tfp_realnvp.utils.whole_file import whole_file
 
 flags.DEFINE_string("run", None, "Folder of a training run that has ended.", required=True)
 flags.DEFINE_string("out", None, "Folder for the model.", required=True)
-flags.DEFINE_string("data_dir", None, "Where the images are, if not where they were in training.")
-flags.DEFINE_integer("num_images", 1024, "Test images on which the cost is measured.", lower_bound=1)
+flags.DEFINE_string("data_dir", None, "Location of the images, if it is not the one in training.")
+flags.DEFINE_integer("num_images", 1024, "Test images to measure the cost on.", lower_bound=1)
 FLAGS = flags.FLAGS
 
 WEIGHTS = "model.weights.h5"
-"""Name of the weights inside of a `.keras` file."""
+"""Name of the weights inside a `.keras` file."""
 
 
 def main(argv):
@@ -50,7 +50,7 @@ def main(argv):
         check_fits_float16(trained)
         out.check_can_be_written()
     config = dataclasses.replace(config, dtype_policy="float32", data_dir=None, init_from=None)
-    model = rnvp.FlowModel.from_config(config.build().get_config())  # As that, and not compiled.
+    model = rnvp.FlowModel.from_config(config.build().get_config())  # The same, but not compiled.
     model.set_weights(trained.get_weights())
     with one_line_errors():
         out.path.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def main(argv):
             with whole_file(out.model_path) as partial:
                 save_smaller(pathlib.Path(folder, "model.keras"), partial)
         for old, new in ((run.history_path, out.history_path), (run.results_path, out.results_path)):
-            new.unlink(missing_ok=True)  # What is there is of the model before.
+            new.unlink(missing_ok=True)  # An existing file belongs to an earlier model.
             if old.exists():
                 shutil.copy(old, new)
     batches = data.evaluation_batches(images, 64, config.conditional, FLAGS.num_images)
@@ -74,7 +74,7 @@ def main(argv):
 
 
 def check_fits_float16(model):
-    """Raises a ValueError if a kernel has a value that would be infinite, or is not a number."""
+    """Raises a ValueError if a kernel has a value that is infinite in float16, or not a number."""
     for variable in model.weights:
         values = variable.numpy()
         if values.ndim > 1 and not np.isfinite(values.astype(np.float16)).all():
@@ -92,7 +92,7 @@ def save_smaller(source, path):
 
 
 def smaller(weights):
-    """HDF5 file as bytes; what has several axes in float16."""
+    """Converts an HDF5 file, as bytes: float32 arrays with several axes become float16."""
     copied = io.BytesIO()
     with h5py.File(io.BytesIO(weights)) as old, h5py.File(copied, "w") as new:
 

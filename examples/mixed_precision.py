@@ -1,11 +1,11 @@
-"""What mixed precision costs: one model, trained under each of Keras's policies.
+"""Measures the cost of mixed precision: trains one model under each of Keras's policies.
 
 python examples/mixed_precision.py
 python examples/mixed_precision.py --preset=cifar10_small --steps=150
 
-Prints a row a policy: bits per dimension of the test split and their gap to float32; the largest
-difference between test images and decode(encode(images)), in pixel units; the time of a training
-step. A policy is for training: everything else computes in float32, whatever it is.
+Prints a row per policy: bits per dimension of the test split and their gap to the first policy; the
+largest difference between test images and decode(encode(images)), in pixel units; the time of a
+training step. Policies apply to training only: everything else always computes in float32.
 """
 
 import fast_start  # noqa: F401  # isort: skip
@@ -22,11 +22,13 @@ from tfp_realnvp.analysis.evaluation import inversion_error
 from tfp_realnvp.training.presets import PRESETS
 
 flags.DEFINE_enum("preset", "tiny", sorted(PRESETS), "Configuration of the model.")
-flags.DEFINE_string("data_dir", None, "Folder of TFDS, for CIFAR-10.")
-flags.DEFINE_multi_string("policy", ["float32", "mixed_bfloat16"], "Of Keras; the first is compared with.")
+flags.DEFINE_string("data_dir", None, "TFDS folder, for CIFAR-10.")
+flags.DEFINE_multi_string(
+    "policy", ["float32", "mixed_bfloat16"], "Keras policies; others are compared with the first."
+)
 flags.DEFINE_integer("steps", 300, "Training steps.", lower_bound=2)
 flags.DEFINE_integer("num_test", 512, "Test images.", lower_bound=1)
-flags.DEFINE_integer("seed", 0, "Of weights, order and noise.")
+flags.DEFINE_integer("seed", 0, "Seed of weights, order and noise.")
 FLAGS = flags.FLAGS
 
 
@@ -44,7 +46,7 @@ def main(argv):
 
 
 def train(config, images):
-    """Bits per dimension, round-trip error and seconds a step after training."""
+    """Trains a model; returns bits per dimension, round-trip error and seconds per step."""
     keras.utils.set_random_seed(FLAGS.seed)
     config = dataclasses.replace(config, epochs=1, steps_per_epoch=FLAGS.steps)
     model = config.for_images(images, FLAGS.seed).build()

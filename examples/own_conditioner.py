@@ -1,4 +1,4 @@
-"""Couplings over sequences, with networks of one's own: self-attention or convolutions.
+"""Trains couplings over sequences with your own networks: self-attention or convolutions.
 
 python examples/own_conditioner.py --conditioner=attention
 python examples/own_conditioner.py --conditioner=conv
@@ -22,11 +22,11 @@ flags.DEFINE_integer("length", 16, "Positions of a sequence.", lower_bound=2)
 flags.DEFINE_integer(
     "num_couplings", 4, "Couplings, which keep even and odd positions in turn.", lower_bound=1
 )
-flags.DEFINE_integer("width", 32, "Channels inside of the networks.", lower_bound=4)
-flags.DEFINE_integer("steps", 1500, "Batches to train on, all of new sequences.", lower_bound=1)
+flags.DEFINE_integer("width", 32, "Channels inside the networks.", lower_bound=4)
+flags.DEFINE_integer("steps", 1500, "Training batches, each of new sequences.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 64, "Sequences in a batch.", lower_bound=1)
-flags.DEFINE_float("learning_rate", 6e-3, "Of Adam at the start; it falls to 0.", lower_bound=0)
-flags.DEFINE_integer("seed", 0, "Of sequences and weights.")
+flags.DEFINE_float("learning_rate", 6e-3, "Initial learning rate of Adam; it falls to 0.", lower_bound=0)
+flags.DEFINE_integer("seed", 0, "Seed of sequences and weights.")
 FLAGS = flags.FLAGS
 
 
@@ -54,7 +54,7 @@ class TransformerBlock(keras.layers.Layer):
 
 
 class Conditioner(keras.layers.Layer):
-    """Shift and bounded log-scale of each position, from the positions a coupling keeps."""
+    """Computes shift and bounded log-scale of each position from the positions a coupling keeps."""
 
     def __init__(self, channels, width, blocks, **kwargs):
         super().__init__(**kwargs)
@@ -99,7 +99,7 @@ def main(argv):
 
 
 def sine_waves(n):
-    """Sine waves and their cosines with noise; every sequence has its own frequency and phase."""
+    """Sines and cosines with noise; every sequence has its own frequency and phase."""
     frequency = np.random.uniform(0.2, 1.2, size=(n, 1))
     phase = np.random.uniform(0, 2 * np.pi, size=(n, 1))
     angle = frequency * np.arange(FLAGS.length) + phase
@@ -108,7 +108,7 @@ def sine_waves(n):
 
 
 def conditioner(channels):
-    """A network of the kind that was asked for."""
+    """Makes a network of the kind in `--conditioner`."""
     if FLAGS.conditioner == "attention":
         blocks = [TransformerBlock()]
     else:

@@ -1,4 +1,4 @@
-"""A flow as surrogate posterior of the eight schools, compared with the No-U-Turn sampler.
+"""Compares a flow, as surrogate posterior of the eight schools, with the No-U-Turn sampler.
 
 python examples/surrogate_posterior.py
 
@@ -21,12 +21,10 @@ tfb, tfd = tfp.bijectors, tfp.distributions
 
 flags.DEFINE_integer("steps", 3000, "Steps of variational inference.", lower_bound=1)
 flags.DEFINE_integer("sample_size", 64, "Samples for the ELBO in a step.", lower_bound=1)
-flags.DEFINE_float("learning_rate", 3e-3, "Of Adam at the start; it falls to 0.", lower_bound=0)
-flags.DEFINE_integer(
-    "num_samples", 2000, "Draws of each chain, after as many steps of adaptation.", lower_bound=4
-)
+flags.DEFINE_float("learning_rate", 3e-3, "Initial learning rate of Adam; it falls to 0.", lower_bound=0)
+flags.DEFINE_integer("num_samples", 2000, "Draws per chain, after as many adaptation steps.", lower_bound=4)
 flags.DEFINE_integer("num_chains", 8, "Chains of the No-U-Turn sampler.", lower_bound=2)
-flags.DEFINE_integer("seed", 0, "Of weights and samples.")
+flags.DEFINE_integer("seed", 0, "Seed of weights and samples.")
 FLAGS = flags.FLAGS
 
 EFFECT = [28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0]
@@ -89,7 +87,7 @@ def quantities(sample):
 
 
 def support_of(posterior):
-    """A bijector from vectors to all that is not pinned, and the size of these vectors."""
+    """A bijector from vectors to all variables that are not pinned, and the size of the vectors."""
     shapes = posterior.event_shape
     flat = tf.nest.flatten(shapes)
     sizes = [shape.num_elements() for shape in flat]

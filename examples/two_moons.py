@@ -1,4 +1,4 @@
-"""Learns the density of scikit-learn's two moons, and compares it with a Gaussian's and the true one.
+"""Learns the density of scikit-learn's two moons; compares it with a Gaussian and the true density.
 
 python examples/two_moons.py --out=two_moons.png
 """
@@ -18,13 +18,13 @@ import tfp_realnvp as rnvp
 
 tfd = tfp.distributions
 
-flags.DEFINE_integer("steps", 6000, "Batches to train on, all of new points.", lower_bound=1)
+flags.DEFINE_integer("steps", 6000, "Training batches, each of new points.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 256, "Points in a batch.", lower_bound=1)
 flags.DEFINE_integer("num_test", 10_000, "Points to evaluate on.", lower_bound=2)
 flags.DEFINE_integer("num_samples", 5000, "Points to draw.", lower_bound=1)
 flags.DEFINE_float("noise", 0.1, "Standard deviation of points around their moon.", lower_bound=0.01)
-flags.DEFINE_float("learning_rate", 3e-3, "Of Adam at the start; it falls to 0.", lower_bound=0)
-flags.DEFINE_integer("seed", 0, "Of points, weights and samples.")
+flags.DEFINE_float("learning_rate", 3e-3, "Initial learning rate of Adam; it falls to 0.", lower_bound=0)
+flags.DEFINE_integer("seed", 0, "Seed of points, weights and samples.")
 flags.DEFINE_string("out", "two_moons.png", "PNG file for the picture.")
 FLAGS = flags.FLAGS
 

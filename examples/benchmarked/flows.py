@@ -1,4 +1,4 @@
-"""Flows of this package, to be measured."""
+"""Flows of this package, to measure."""
 
 import contextlib
 import dataclasses
@@ -26,7 +26,7 @@ def real_nvp(event_shape, batch, jit=False, policy="float32", **options):
 
 
 def bare_networks(couplings, x, variables, jit):
-    """The networks and no coupling: each looks at the shift that the one before has made of it."""
+    """The networks without couplings: each takes the shift from the one before as its input."""
 
     def outputs(x, training):
         log_scales = []
@@ -34,7 +34,7 @@ def bare_networks(couplings, x, variables, jit):
             event_shape = coupling.mask.shape
             x = tf.reshape(x, [len(x), -1])[:, : math.prod(event_shape)]
             x = tf.reshape(x, [-1, *event_shape])
-            # A flow computes in full precision where it does not train.
+            # A flow computes in full precision outside of training.
             with contextlib.nullcontext() if training else full_precision(coupling.conditioner):
                 x, log_scale = coupling.conditioner(x, training=training)
             x, log_scale = tf.cast(x, tf.float32), tf.cast(log_scale, tf.float32)
@@ -53,7 +53,7 @@ def bare_networks(couplings, x, variables, jit):
 
 
 def dense_couplings(dimensions, width, couplings, batch, jit=False):
-    """Couplings of the very networks of `stock.dense_couplings`."""
+    """Couplings with the same networks as `stock.dense_couplings`."""
     members = []
     for i in range(couplings):
         network = OfHalf(dense(dimensions // 2, width, dimensions), keeps_first=i % 2 == 0)
@@ -62,7 +62,7 @@ def dense_couplings(dimensions, width, couplings, batch, jit=False):
 
 
 class OfHalf(keras.layers.Layer):
-    """A conditioner that looks at the kept half of the channels alone, and makes the other half alone."""
+    """A conditioner that sees only the kept half of the channels and returns only the other half."""
 
     def __init__(self, network, keeps_first):
         super().__init__()
@@ -92,7 +92,7 @@ def dense(inputs, width, outputs):
 
 
 def like_glow(blocks, steps, width, batch, jit=False):
-    """Glow of our bijectors, with the networks of `stock.glow`; batch norm for actnorm, no permutations."""
+    """Glow from our bijectors and `stock.glow`'s networks; batch norm for actnorm, no permutations."""
     flow = rnvp.Chain(_glow_block((32, 32, 3), blocks, steps, width))
     return functions(flow, (32, 32, 3), batch, jit, rnvp.bijector_kwargs(flow, True))
 
@@ -143,7 +143,7 @@ def deep_chain(couplings, batch, recompute=False, width=64, shape=(16, 16, 12)):
 
 
 def preset(name, batch, side, recompute=False):
-    """What `train_cifar.py --preset=NAME` trains, on noise."""
+    """The model that `train_cifar.py --preset=NAME` trains, on noise."""
     config = dataclasses.replace(PRESETS[name], recompute=recompute, steps_per_epoch=1)
     model = config.for_images(_Noise(side)).build()
     return _training(model, np.random.default_rng(0).integers(0, 256, (batch, side, side, 3)).astype("uint8"))
@@ -151,7 +151,7 @@ def preset(name, batch, side, recompute=False):
 
 @dataclasses.dataclass(frozen=True)
 class _Noise:
-    """What a `Configuration` asks of images."""
+    """The attributes of images that a `Configuration` needs."""
 
     side: int
     num_levels = 256
@@ -166,7 +166,7 @@ def _training(model, x):
     specs = tf.TensorSpec(x.shape, x.dtype)
 
     def trace():
-        """Operations in the graph of a training step, with those in the functions that it calls."""
+        """Operations in the graph of a training step and in the functions that it calls."""
         graph = tf.function(model.train_step).get_concrete_function((specs,)).graph
         definition = graph.as_graph_def()
         return len(definition.node) + sum(len(f.node_def) for f in definition.library.function)

@@ -57,7 +57,7 @@ def measure(name, part, start):
 
 
 def random_images(tf, image_data, preset, shape):
-    """As many as two batches, uniform noise, with the labels that a preset needs."""
+    """Two batches of uniform noise, with the labels that a preset needs."""
     size, levels = 2 * preset.batch_size, 17 if preset.dataset == "digits" else 256
     pixels = tf.cast(tf.random.uniform((size, *shape), 0, levels, tf.int32), tf.uint8)
     split = tf.data.Dataset.from_tensor_slices((pixels, tf.range(size, dtype=tf.int64) % 10))
@@ -65,7 +65,7 @@ def random_images(tf, image_data, preset, shape):
 
 
 def gradient_of(model):
-    """Loss and gradient of a batch, and nothing else of a training step."""
+    """A function for loss and gradient of a batch, without the rest of a training step."""
     import tensorflow as tf
 
     def loss_and_gradient(data):

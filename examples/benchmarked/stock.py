@@ -1,4 +1,4 @@
-"""Flows of TensorFlow Probability itself, to be measured."""
+"""Flows of TensorFlow Probability itself, to measure."""
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -29,7 +29,7 @@ def _swap(dimensions):
 
 
 def glow(blocks, steps, width, batch, jit=False):
-    """`tfb.Glow` with its own networks; its latents are of one axis."""
+    """`tfb.Glow` with its own networks; its latents have one axis."""
     flow = tfb.Glow(
         (32, 32, 3),
         num_glow_blocks=blocks,

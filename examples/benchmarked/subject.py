@@ -1,4 +1,4 @@
-"""Something to measure, in a process of its own."""
+"""Runs functions to measure in a process of their own."""
 
 import concurrent.futures
 import importlib
@@ -8,36 +8,44 @@ import statistics
 import sys
 import time
 
-_functions = {}  # Of the subject that lives in this process.
+from quiet_tensorflow import import_tensorflow
+
+_functions = {}  # Of the subject in this process.
 
 
 class Subject:
-    """A maker's functions, built in a new process, where each call of one is timed.
+    """Builds the functions of a maker in a new process, and times their calls there.
 
     Args:
       maker: Name of a function, "module.function" in this package, which returns a
         dictionary of functions without arguments.
-      **options: Arguments of it.
+      **options: Arguments of the maker.
 
-    Raises:
-      ModuleNotFoundError: if the maker needs a package that is not there.
+    A call raises a `ModuleNotFoundError` if the maker needs a package that is not installed.
     """
 
     def __init__(self, maker, **options):
         context = multiprocessing.get_context("spawn")
-        self._process = concurrent.futures.ProcessPoolExecutor(1, context)
-        try:
-            self.seconds_to_build = self._process.submit(_make, maker, options).result()
-        except Exception:
-            self._process.shutdown()
-            raise
+        begin = None if maker.startswith("torch_flows.") else import_tensorflow
+        self._process = concurrent.futures.ProcessPoolExecutor(1, context, initializer=begin)
+        self._seconds_to_build = self._process.submit(_make, maker, options)
+
+    @property
+    def seconds_to_build(self):
+        """Seconds that the maker took; waits for its end. Subjects that start together build in parallel."""
+        return self._seconds_to_build.result()
 
     def call(self, name):
-        """Seconds that one call takes, and what it returns if that is a number."""
-        return self._process.submit(_call, name).result()
+        """Seconds that one call takes, and its result if that is an integer, else None."""
+        return self.later(name).result()
+
+    def later(self, name):
+        """Like `call`, but returns a `Future`: the process makes the call next."""
+        self.seconds_to_build  # noqa: B018  # Raises the error of the maker, if any.
+        return self._process.submit(_call, name)
 
     def peak(self, name, calls=3):
-        """Peak resident memory of the process in MiB, once it has made some calls."""
+        """Peak resident memory of the process in MiB, after some calls."""
         for _ in range(calls):
             self.call(name)
         return self._process.submit(_peak).result()
@@ -59,8 +67,8 @@ def medians(functions, rounds):
     Returns:
       Dictionary of Python `float`s.
     """
-    for subject, name in functions.values():
-        subject.call(name), subject.call(name)
+    for future in [subject.later(name) for subject, name in functions.values() for _ in range(2)]:
+        future.result()  # They are compiled side by side; nothing is timed yet.
     seconds = {key: [] for key in functions}
     for _ in range(rounds):
         for key, (subject, name) in functions.items():

@@ -1,4 +1,4 @@
-"""What is measured of a flow in TensorFlow, whoever made it."""
+"""The functions to measure in a TensorFlow flow of any package."""
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -10,19 +10,19 @@ def functions(bijector, event_shape, batch, jit, training_kwargs=None, variables
     """A training step without its optimizer, `log_prob`, `sample`, and `forward` of given latents.
 
     Args:
-      bijector: `tfb.Bijector` from latents of the shape of events to events.
+      bijector: `tfb.Bijector` from latents to events of the same shape.
       event_shape: Sequence of Python `int`s.
       batch: Python `int`, events at a time.
       jit: Python `bool`, whether XLA compiles.
       training_kwargs: Dictionary, `bijector_kwargs` of the step.
-      variables: Sequence of `tf.Variable`s to differentiate by, where the bijector knows none.
+      variables: Sequence of `tf.Variable`s to differentiate by, if the bijector knows none.
 
     Returns:
       Dictionary of functions without arguments.
     """
     dist = tfd.TransformedDistribution(tfd.Sample(tfd.Normal(0.0, 1.0), event_shape), bijector)
     x = normal(batch, event_shape)
-    dist.log_prob(x)  # Makes what is made by a first call.
+    dist.log_prob(x)  # The first call makes variables.
     variables = bijector.trainable_variables if variables is None else variables
 
     @tf.function(jit_compile=jit)

@@ -1,4 +1,4 @@
-"""Flows of normflows, in PyTorch, to be measured."""
+"""Flows of normflows, in PyTorch, to measure."""
 
 import normflows
 import torch
@@ -37,7 +37,7 @@ def glow(blocks, steps, width, batch):
 
 def _functions(model, x):
     parameters = list(model.parameters())
-    call = {"y": None} if isinstance(model, normflows.MultiscaleFlow) else {}  # It has no default.
+    call = {"y": None} if isinstance(model, normflows.MultiscaleFlow) else {}  # `y` has no default.
     model.log_prob(x, **call)  # Initialises actnorm.
 
     def step():
