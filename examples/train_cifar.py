@@ -17,6 +17,7 @@ from tfp_realnvp.training.configuration import Configuration
 from tfp_realnvp.training.options import define_flags, given_flags
 from tfp_realnvp.training.presets import PRESETS
 from tfp_realnvp.training.run import RunOptions, train
+from tfp_realnvp.utils.one_line_errors import one_line_errors
 
 flags.DEFINE_enum("preset", None, sorted(PRESETS), "Configuration to start from; other flags override it.")
 define_flags(Configuration, have_defaults=False)
@@ -28,7 +29,9 @@ def main(argv):
     if argv[1:]:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
     preset = PRESETS[FLAGS.preset] if FLAGS.preset else None
-    train(RunOptions(**given_flags(RunOptions, FLAGS)), preset, **given_flags(Configuration, FLAGS))
+    with one_line_errors():
+        options = RunOptions(**given_flags(RunOptions, FLAGS))
+    train(options, preset, **given_flags(Configuration, FLAGS))
 
 
 if __name__ == "__main__":

@@ -26,8 +26,7 @@ class Subject:
 
     def __init__(self, maker, **options):
         context = multiprocessing.get_context("spawn")
-        begin = None if maker.startswith("torch_flows.") else import_tensorflow
-        self._process = concurrent.futures.ProcessPoolExecutor(1, context, initializer=begin)
+        self._process = concurrent.futures.ProcessPoolExecutor(1, context)
         self._seconds_to_build = self._process.submit(_make, maker, options)
 
     @property
@@ -79,6 +78,8 @@ def medians(functions, rounds):
 def _make(maker, options):
     module, name = maker.split(".")
     start = time.perf_counter()
+    if module != "torch_flows":
+        import_tensorflow()
     _functions.update(getattr(importlib.import_module(f"benchmarked.{module}"), name)(**options))
     return time.perf_counter() - start
 

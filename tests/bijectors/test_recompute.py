@@ -390,3 +390,34 @@ def test_in_stock_compositions():
         differentiated(flow, "forward", noise((7, 6)) ** 2, None, True, MODES["eager"]) for flow in flows
     ]
     assert_close(results[1][2], results[0][2], 1e-9)
+
+
+def test_second_derivatives_of_a_whole_flow():
+    """Also of its last scale, whose rescaling is by a constant that the graph captures."""
+    z = tf.random.stateless_normal((3, 4, 4, 1), (1, 2))
+
+    def second(flow):
+        @tf.function(autograph=False)
+        def derivatives(z):
+            with tf.GradientTape() as outer:
+                outer.watch(z)
+                with tf.GradientTape() as inner:
+                    inner.watch(z)
+                    value = tf.reduce_sum(flow.inverse(z) ** 3)
+                squares = tf.reduce_sum(inner.gradient(value, z) ** 2)
+            return outer.gradient(squares, z)
+
+        return derivatives(z)
+
+    flow = rnvp.RealNVP((4, 4, 1), base_filters=2, num_residual_blocks=0)
+    rebuilt = flow.copy(recompute=True)
+    np.testing.assert_allclose(second(rebuilt), second(flow), rtol=1e-4, atol=1e-5)
+
+
+def test_segments_that_differ_in_constants():
+    scales = [tfb.Scale(tf.constant([2.0, 3.0])), tfb.Scale(tf.constant([5.0, 7.0]))]
+    couplings = [rnvp.RealNVP((2,), num_couplings=2, hidden_units=(2,), use_batch_norm=False) for _ in "ab"]
+    members = [couplings[0], scales[0], couplings[1], scales[1]]
+    x = tf.constant([[1.0, -2.0]])
+    compiled = tf.function(rnvp.Chain(members, recompute=True).forward, autograph=False)
+    np.testing.assert_allclose(compiled(x), rnvp.Chain(members).forward(x), rtol=1e-6)

@@ -134,3 +134,10 @@ def check_shows(picture, images):
     assert picture.size[0] >= 600
     shown = np.asarray(picture.convert("RGB"))[::factor, ::factor] / 255
     np.testing.assert_allclose(shown, grid, atol=0.003)
+
+
+def test_xla_gives_nan_for_integers_that_floats_do_not_hold():
+    """Its compiler drops the check that raises elsewhere."""
+    compiled = tf.function(lambda x: rnvp.dequantize(x, seed=0), jit_compile=True, autograph=False)
+    noisy = compiled(tf.constant([3, 2**25 + 1]))
+    np.testing.assert_array_equal(np.isnan(noisy), [False, True])

@@ -62,6 +62,7 @@ def test_the_documentation():
     [
         ({"litres": "1"}, TypeError, "`litres` must be a number; got '1'"),
         ({"litres": 11}, ValueError, "`litres` must be a number of at least 0 and of at most 10; got 11"),
+        ({"litres": float("inf")}, ValueError, "`litres` must be a number of at least 0 .*; got inf"),
         ({"litres": float("nan")}, ValueError, "`litres` must be a number of at least 0 .*; got nan"),
         ({"spoons": True}, TypeError, "`spoons` must be an integer; got True"),
         ({"spoons": 0}, ValueError, "`spoons` must be an integer of at least 1; got 0"),
@@ -114,3 +115,14 @@ def test_the_arguments_of_the_flow():
     arguments = flow_arguments(Preset(max_log_scale=3.0, dtype_policy="mixed_bfloat16"))
     assert (arguments["max_log_scale"], arguments["dtype_policy"]) == (3.0, "mixed_bfloat16")
     assert "l2" not in arguments and "use_batch_norm" in arguments
+
+
+def test_a_preset_that_is_younger_than_a_run(monkeypatch):
+    """Its default of an option that the run did not have is no other value; one that is given is."""
+    field = Configuration.__dataclass_fields__["l2"]
+    config = Configuration(event_shape=(8, 8, 1), num_levels=17, num_conditions=None, l2=0.25)
+    monkeypatch.setattr(field, "metadata", {**field.metadata, "before": 0.25})
+    assert config.continued(Preset(epochs=3)).l2 == 0.25
+    for given in ({"preset": Preset(l2=0.5)}, {"l2": Preset().l2}):
+        with pytest.raises(ValueError, match=r"given was l2 .* for 0\.25"):
+            config.continued(**given)

@@ -52,9 +52,9 @@ def checked_arguments(
         if given[name] is not None and not (isinstance(default, bool) and given[name] == default):
             raise ValueError(f"`{name}` has no meaning for events of rank {len(shape)}; got {given[name]!r}.")
     options = {name: default if given[name] is None else given[name] for name, default in own.items()}
-    for name in LEAST.keys() & options.keys():
-        if options[name] is not None:
-            check_integer(options[name], name, least=LEAST[name])
+    for name, least in LEAST.items():
+        if options.get(name) is not None:
+            check_integer(options[name], name, least=least)
     if len(shape) == 1:
         _check_vectors(shape, condition, options)
     else:

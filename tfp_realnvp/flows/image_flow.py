@@ -38,7 +38,6 @@ def image_flow(
     network |= {
         "conditional_channels": steps.condition and steps.condition[-1],
         "use_batch_norm": steps.norm is not None,
-        "synchronized": steps.norm is not None and steps.norm["synchronized"],
     }
     rescale_latents &= steps.norm is not None
     return _scales(steps, shape, range(num_scales), base_filters, rescale_latents, recompute, network)

@@ -76,6 +76,8 @@ class Steps:
           ValueError: if the layer to share has another configuration.
         """
         layer = self._layer(network, config, self._policy, name)
+        if self.norm is not None and hasattr(layer, "synchronized"):
+            layer.synchronized = self.norm["synchronized"]
         if not layer.built:
             layer.build((None, *shape))
         coupling = AffineCoupling(mask, layer, **self._coupling, **self.common, name=name)
@@ -108,4 +110,4 @@ def _configuration(layer, names):
     if layer is None:
         return None
     config = layer.get_config()
-    return {"class": type(layer).__name__, **{name: config.get(name) for name in names}}
+    return {"class": type(layer).__name__, **{name: config[name] for name in names if name in config}}

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfp_realnvp.images.levels import in_range
+from tfp_realnvp.images.levels import in_range, nan_beyond
 from tfp_realnvp.images.uniform_noise import DIGITS, uniform_noise
 from tfp_realnvp.utils.arguments import float_dtype
 from tfp_realnvp.utils.hints import DTypeLike, Seed, TensorLike
@@ -32,7 +32,8 @@ def dequantize(images: TensorLike, seed: Seed | None = None, dtype: DTypeLike = 
       TypeError: if `images` do not have an integer dtype, `dtype` is not a float dtype, or
         `seed` has another type.
       ValueError: if `images` hold integers that `dtype` cannot represent (above 2**24 in float32;
-        a running graph raises `InvalidArgumentError`), or `seed` is out of range.
+        a running graph raises `InvalidArgumentError`, compiled by XLA it gives NaN), or `seed` is
+        out of range.
 
     >>> int(dequantize([[255]], seed=1)[0, 0])
     255
@@ -50,7 +51,8 @@ def add_noise(images: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
     if not images.dtype.is_integer:
         raise TypeError(f"`images` must be integers to be dequantised; got dtype {images.dtype.name}.")
     most = 2 ** (DIGITS[noise.dtype.name][1] + 1)
-    images = in_range(images, "images", -most, most, f", which {noise.dtype.name} holds")
-    images = tf.cast(images, noise.dtype)
+    integers = in_range(images, "images", -most, most, f", which {noise.dtype.name} holds")
+    images = tf.cast(integers, noise.dtype)
     noisy = images + noise
-    return tf.where(noisy < images + 1, noisy, images)  # No noise where the sum was rounded up.
+    noisy = tf.where(noisy < images + 1, noisy, images)  # No noise where the sum was rounded up.
+    return nan_beyond(noisy, integers, -most, most)

@@ -30,13 +30,13 @@ def levels_in_range(events: tf.Tensor, num_levels: int) -> tf.Tensor:
     return in_range(events, "events", 0, num_levels - 1, ", the levels of pixels")
 
 
-def nan_beyond_levels(values: tf.Tensor, integers: tf.Tensor, num_levels: int) -> tf.Tensor:
-    """Puts NaN in place of `values` of integers that are not levels, in graphs: XLA drops `in_range`."""
-    least, most = integers.dtype.min, integers.dtype.max
-    if tf.executing_eagerly() or (least >= 0 and most < num_levels):
+def nan_beyond(values: tf.Tensor, integers: tf.Tensor, least: int, most: int) -> tf.Tensor:
+    """Puts NaN in place of `values` of integers out of a range, in graphs: XLA drops `in_range`."""
+    own_least, own_most = integers.dtype.min, integers.dtype.max
+    if tf.executing_eagerly() or (least <= own_least and own_most <= most):
         return values
-    is_level = (integers >= max(0, least)) & (integers <= min(num_levels - 1, most))
-    return tf.where(is_level, values, tf.constant(float("nan"), values.dtype))
+    is_in = (integers >= max(least, own_least)) & (integers <= min(most, own_most))
+    return tf.where(is_in, values, tf.constant(float("nan"), values.dtype))
 
 
 def quantize(images: ArrayLike, num_levels: int = 256) -> np.ndarray:

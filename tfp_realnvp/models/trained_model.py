@@ -9,7 +9,7 @@ import tensorflow_probability as tfp
 from tfp_realnvp.images.bits_per_dim import bits_per_dim
 from tfp_realnvp.images.dequantization import add_noise
 from tfp_realnvp.images.image_distribution import num_levels_of
-from tfp_realnvp.images.levels import levels_in_range, nan_beyond_levels
+from tfp_realnvp.images.levels import levels_in_range, nan_beyond
 from tfp_realnvp.images.uniform_noise import uniform_noise
 from tfp_realnvp.models.events import checked_tensor
 from tfp_realnvp.models.flow_layers import keras_layers
@@ -203,7 +203,7 @@ class TrainedModel(keras.Model):
         else:
             noise = uniform_noise(self.distribution.event_shape, (0, 0), dtype)
         noisy = add_noise(events, noise)
-        return noisy if self._num_levels is None else nan_beyond_levels(noisy, events, self._num_levels)
+        return noisy if self._num_levels is None else nan_beyond(noisy, events, 0, self._num_levels - 1)
 
     def compute_loss(
         self,

@@ -74,16 +74,25 @@ class CouplingNetwork(keras.layers.Layer):
             "channels": channels,
             "invert": invert,
             "conditional_channels": conditional_channels,
-            "synchronized": synchronized,
             **network,
         }
         self.bn_in = InnerBatchNorm(dtype=self.dtype_policy, name="bn_in") if use_batch_norm else None
         self.resnet = ResidualNetwork(
             2 * self.changed_channels, dtype=self.dtype_policy, name="resnet", **network
         )
+        self.synchronized = synchronized
+
+    @property
+    def synchronized(self) -> bool:
+        """Whether batch norm is over all devices that share a batch."""
+        return self._synchronized
+
+    @synchronized.setter
+    def synchronized(self, value: bool) -> None:
+        self._synchronized = value
         for layer in all_layers(self):
             if isinstance(layer, InnerBatchNorm):
-                layer.synchronized = synchronized
+                layer.synchronized = value
 
     def build(self, input_shape: InputShape) -> None:
         kept = (*input_shape[:-1], self.kept_channels)
@@ -129,7 +138,7 @@ class CouplingNetwork(keras.layers.Layer):
         return ops.mean(ops.reshape(condition, blocks), axis=(2, 4))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self._config}
+        return {**super().get_config(), **self._config, "synchronized": self.synchronized}
 
 
 @register

@@ -54,7 +54,7 @@ class Preset:
     )
     synchronized: bool = option(False, "Batch norm over all devices that share a batch.", is_of_flow=True)
     batch_norm_momentum: float = option(
-        0.9, "Momentum of batch norm after couplings.", least=0, most=0.9999, is_of_flow=True
+        0.9, "Momentum of batch norm after couplings.", least=0, most=1, is_of_flow=True
     )
     rescale_latents: bool = option(
         True, "Give the last scale's latents a variance of 1; in the released code it is 2.", is_of_flow=True
@@ -76,7 +76,7 @@ class Preset:
         None,
         "Momentum of moving averages of the weights, which are evaluated and saved; 0 for none.",
         least=0,
-        most=0.99999,
+        most=1,
     )
     l2: float = option(5e-5, "Factor of the L2 term on weight scales (4.1).", least=0)
     clip_norm: float = option(100.0, "Largest norm of the gradient.", least=0)
@@ -145,9 +145,8 @@ class Preset:
         """
         if self.conditional:
             images.check_has_labels(data_dir)
-        steps = self.steps_per_epoch or max(1, images.num_train // self.batch_size)
-        return Configuration(
-            **{**dataclasses.asdict(self), "steps_per_epoch": steps},
+        config = Configuration(
+            **dataclasses.asdict(self),
             event_shape=tuple(images.event_shape),
             num_levels=images.num_levels,
             num_conditions=images.num_conditions if self.conditional else None,
@@ -156,6 +155,7 @@ class Preset:
             image_size=image_size,
             init_from=init_from,
         )
+        return config.with_steps(images)
 
 
 LENGTHS = "epochs", "steps_per_epoch", "recalibration_steps"
@@ -209,6 +209,18 @@ class Configuration(Preset):
         model.compile(adam, skip_non_finite=True)
         return model
 
+    def with_steps(self, images: ImageData) -> "Configuration":
+        """The same, with the batches of the training split as `steps_per_epoch` where that is None.
+
+        Args:
+          images: `ImageData`.
+
+        Returns:
+          `Configuration`.
+        """
+        steps = self.steps_per_epoch or max(1, images.num_train // self.batch_size)
+        return dataclasses.replace(self, steps_per_epoch=steps)
+
     def learning_rate_schedule(self) -> float | keras.optimizers.schedules.LearningRateSchedule:
         """The learning rate: Python `float` or `keras.optimizers.schedules.LearningRateSchedule`."""
         schedules, warmup = keras.optimizers.schedules, self.warmup_steps
@@ -249,13 +261,19 @@ class Configuration(Preset):
         """
         lengths = {name: given.pop(name) for name in LENGTHS if name in given}
         asked = {**(dataclasses.asdict(preset) if preset else {}), **given}
-        others = sorted(n for n, value in asked.items() if n not in LENGTHS and value != getattr(self, n))
+        others = sorted(n for n in asked.keys() - set(LENGTHS) if not self._has(n, asked[n], n in given))
         if others:
             raise ValueError(
                 f"Where a run goes on, only {', '.join(LENGTHS)} may be others than its own; given was "
                 + ", ".join(f"{name} {asked[name]!r} for {getattr(self, name)!r}" for name in others)
             )
         return dataclasses.replace(self, **lengths)
+
+    def _has(self, name, value, is_given):
+        """True if an option has a value, or is of before it existed where a preset has its default."""
+        own, field = getattr(self, name), type(self).__dataclass_fields__[name]
+        is_older = value == field.default and own == field.metadata["before"]
+        return own == value or (is_older and not is_given)
 
     def without_lengths(self) -> dict[str, Any]:
         """Dictionary of the options that must stay the same when a run resumes."""

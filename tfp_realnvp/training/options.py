@@ -2,7 +2,6 @@
 
 import dataclasses
 import inspect
-import math
 import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -95,9 +94,9 @@ def check_options(options: Any) -> None:
         choices, least, most = (field.metadata[key] for key in ("choices", "least", "most"))
         if choices is not None and value not in choices:
             raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}.")
-        if isinstance(value, (int, float)) and not (
-            math.isfinite(value) and (least is None or value >= least) and (most is None or value <= most)
-        ):
+        is_below = isinstance(value, (int, float)) and least is not None and not value >= least
+        is_beyond = isinstance(value, (int, float)) and most is not None and not value <= most
+        if is_below or is_beyond or value != value:  # The last one is NaN.
             raise ValueError(f"{name} must be {allowed}{_range(least, most)}; got {value!r}.")
 
 

@@ -70,14 +70,16 @@ def train(options: RunOptions, preset: Preset | None = None, **given: Any) -> No
       **given: Values of single options of `Configuration`.
 
     Raises:
-      SystemExit: if an option is not allowed, the images or the folder cannot be used, or training
-        was stopped. The message tells the reason and how to resume.
+      SystemExit: if the value of an option is not allowed, the images or the folder cannot be used,
+        or training was stopped. The message tells the reason and how to resume.
+      TypeError: if an option has another type, or there is no such option.
     """
     run = RunFolder(options.out)
     with one_line_errors():
         devices = strategy(options.strategy)
         config, images = _configured(run, options.resume, is_chief(devices), preset, given)
-        keras.utils.set_random_seed(config.seed)
+        if config.seed is not None:
+            keras.utils.set_random_seed(config.seed)
         with devices.scope():
             model = config.build(None if options.resume and run.has_checkpoints else config.init_from)
         checkpoints = run.checkpoints(model, config, options.keep_checkpoints)
@@ -102,7 +104,8 @@ def _configured(run, resume, is_chief, preset, given):
     if resume:
         run.check_has_begun()
         config = run.configuration().continued(preset, **given)
-        return config, config.images()
+        images = config.images()
+        return config.with_steps(images), images
     if is_chief:
         run.check_is_new()
     init_from, seed = given.pop("init_from", None), given.pop("seed", 0)
@@ -266,4 +269,5 @@ def _finish(model, config, images, run, begin):
 
 def _absolute(path):
     """A local path made absolute; URLs are returned as they are."""
+    path = os.fspath(path)
     return path if "://" in path else os.path.abspath(path)

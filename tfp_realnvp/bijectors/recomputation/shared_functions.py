@@ -32,10 +32,18 @@ class SharedFunctions:
         """
         specs = tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), arguments)
         traced = _not_inlined(function).get_concrete_function(*specs)
-        if traced.captured_inputs:
+        if not all(map(_is_constant, traced.captured_inputs)):
             return None
-        key = tuple(len(tf.nest.flatten(x)) for x in arguments), _structure(traced.graph)
+        constants = tuple(x.numpy().tobytes() for x in traced.captured_inputs)
+        key = tuple(len(tf.nest.flatten(x)) for x in arguments), _structure(traced.graph), constants
         return self._by_graph.setdefault(key, (traced, _not_inlined(companion)))
+
+
+def _is_constant(captured):
+    return isinstance(captured, tf.__internal__.EagerTensor) and captured.dtype not in (
+        tf.resource,
+        tf.variant,
+    )
 
 
 def _not_inlined(function):
