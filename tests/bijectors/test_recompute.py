@@ -415,9 +415,19 @@ def test_second_derivatives_of_a_whole_flow():
 
 
 def test_segments_that_differ_in_constants():
-    scales = [tfb.Scale(tf.constant([2.0, 3.0])), tfb.Scale(tf.constant([5.0, 7.0]))]
-    couplings = [rnvp.RealNVP((2,), num_couplings=2, hidden_units=(2,), use_batch_norm=False) for _ in "ab"]
-    members = [couplings[0], scales[0], couplings[1], scales[1]]
-    x = tf.constant([[1.0, -2.0]])
+    """Of more than 128 elements, which TensorFlow does not write into a graph."""
+    size = 130
+
+    def scale(factors):
+        return tfb.Inline(
+            lambda z: z * factors,
+            forward_log_det_jacobian_fn=lambda z: tf.reduce_sum(tf.math.log(factors)),
+            forward_min_event_ndims=1,
+        )
+
+    flows = [rnvp.RealNVP((size,), num_couplings=2, hidden_units=(2,), use_batch_norm=False) for _ in "ab"]
+    scales = [scale(tf.linspace(low, 2.0, size)) for low in (0.5, 1.5)]
+    members = [flows[0], scales[0], flows[1], scales[1]]
+    x = tf.random.stateless_normal((3, size), (1, 2))
     compiled = tf.function(rnvp.Chain(members, recompute=True).forward, autograph=False)
-    np.testing.assert_allclose(compiled(x), rnvp.Chain(members).forward(x), rtol=1e-6)
+    np.testing.assert_allclose(compiled(x), rnvp.Chain(members).forward(x), rtol=1e-5)

@@ -61,6 +61,18 @@ def test_numbers_are_those_of_networks_traced_each(training, monkeypatch):
         np.testing.assert_allclose(actual, expected, 1e-12, 1e-12)
 
 
+def test_a_graph_that_trains_and_evaluates():
+    """It has a function for either: batch norm takes other statistics."""
+    x = tf.constant(np.random.default_rng(3).normal(size=(3, *SHAPE)), "float64")
+    trained, evaluated = (flow(dtype="float64").inverse(x, training=training) for training in (True, False))
+    both = flow(dtype="float64")
+    compiled = tf.function(
+        lambda x: (both.inverse(x, training=False), both.inverse(x, training=True)), autograph=False
+    )
+    for actual, expected in zip(compiled(x), (evaluated, trained), strict=True):
+        np.testing.assert_allclose(actual, expected, 1e-12, 1e-12)
+
+
 def test_a_graph_traces_each_kind_once(traces):
     """Whichever half a coupling's mask keeps; a channel-wise one is another kind."""
     _, evaluate = evaluated(flow())

@@ -336,8 +336,16 @@ def test_no_checkpoint_while_nothing_is_finite(tmp_path):
     assert saved.restore().seconds > 100  # Those of before count.
 
 
-def test_training_goes_on_where_nothing_can_be_saved(tmp_path, caplog):
-    (tmp_path / "checkpoints").write_text("in the way of a folder")
+@pytest.mark.parametrize("is_full", [False, True], ids=["a file in the way", "a full disk"])
+def test_training_goes_on_where_nothing_can_be_saved(is_full, tmp_path, caplog, monkeypatch):
+    if is_full:
+
+        def save(self, *args, **kwargs):
+            raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+        monkeypatch.setattr(tf.train.CheckpointManager, "save", save)
+    else:
+        (tmp_path / "checkpoints").write_text("in the way of a folder")
     _, table = fit(model_of(), tmp_path)
     assert len(table.splitlines()) == 1 + EPOCHS
     assert any("No checkpoint could be saved, training goes on" in r.getMessage() for r in caplog.records)
