@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 
 KINDS = (
-    "vector_synchronized_skip",
+    "vector_plain_skip",
     "vector_synchronized_fused",
     "vector_synchronized_skip_fused",
     "image_plain_integer",
