@@ -255,3 +255,14 @@ def test_run_folder(tmp_path):
     assert (
         run.results_path.is_symlink() and json.loads((tmp_path / "elsewhere.json").read_text())["steps"] == 5
     )
+
+
+def test_a_file_that_cannot_be_loaded_is_named(tmp_path):
+    run, config = RunFolder(tmp_path), digits_configuration()
+    config.write(run.config_path)
+    bad = tmp_path / "bad.weights.h5"
+    for path in (run.model_path, bad):
+        path.write_bytes(b"no model")
+    for load, path in ((run.model, run.model_path), (lambda: config.build(bad), bad)):
+        with pytest.raises(ValueError, match=rf"`{path}` cannot be loaded: "):
+            load()

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import pathlib
-from collections.abc import Callable
 from dataclasses import MISSING
 from typing import Any
 
@@ -15,6 +14,7 @@ from tfp_realnvp.images.image_distribution import image_distribution
 from tfp_realnvp.models.flow_model import FlowModel
 from tfp_realnvp.models.optimizers.fused_adam import FusedAdam
 from tfp_realnvp.training.json_object import read_json_object
+from tfp_realnvp.training.load_file import load_file
 from tfp_realnvp.training.options import check_options, documented, flow_arguments, of_record, option
 from tfp_realnvp.utils.arguments import known_shape
 from tfp_realnvp.utils.hints import Path
@@ -307,22 +307,3 @@ class Configuration(Preset):
         if isinstance(record.get("event_shape"), list):
             record["event_shape"] = known_shape(record["event_shape"], f"event_shape` of `{path}")
         return of_record(cls, record, str(path))
-
-
-def load_file(path: Path, load: Callable[[Path], Any]) -> Any:
-    """Calls `load` on a file; raises a ValueError that names the file if that fails.
-
-    Args:
-      path: Name of the file.
-      load: Function of `path`.
-
-    Returns:
-      The result of `load`.
-
-    Raises:
-      ValueError: if `load` raises anything.
-    """
-    try:
-        return load(path)
-    except Exception as error:  # Keras raises many kinds of errors.
-        raise ValueError(f"`{path}` cannot be loaded: {' '.join(str(error).split())}") from error

@@ -11,8 +11,9 @@ import keras
 
 from tfp_realnvp.models.flow_model import FlowModel
 from tfp_realnvp.training.checkpoints import Checkpoints
-from tfp_realnvp.training.configuration import Configuration, load_file
+from tfp_realnvp.training.configuration import Configuration
 from tfp_realnvp.training.json_object import read_json_object
+from tfp_realnvp.training.load_file import load_file
 from tfp_realnvp.training.options import defaults_before
 from tfp_realnvp.utils.hints import Path
 from tfp_realnvp.utils.whole_file import whole_file
